@@ -1,0 +1,1 @@
+"""Loaders: one file for each data set, all of them a `benchmarks.samples.Dataset`."""
