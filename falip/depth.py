@@ -64,9 +64,7 @@ def depth_maps(points: Tensor, size: int = 128, distance: float = 1.6) -> Tensor
     """
     _check_points(points)
     if size < 1 or distance <= 0:
-        raise UserError(
-            f"Depth maps need a positive size and distance, and got size {size} and distance {distance}."
-        )
+        raise UserError(f"Depth maps need a positive size and distance, and got size {size} and distance {distance}.")
     clouds = points.float()
     cameras = torch.stack([_turned(clouds, view) for view in _VIEWS], 1)
     depth = cameras[..., 2] + distance
@@ -113,9 +111,7 @@ def _check_points(points: Tensor) -> None:
             f"{tuple(points.shape)}. For a single cloud of shape (points, 3) pass cloud[None]."
         )
     if not points.isfinite().all():
-        raise UserError(
-            "The point clouds have coordinates that are not finite numbers; leave such points out."
-        )
+        raise UserError("The point clouds have coordinates that are not finite numbers; leave such points out.")
 
 
 def _turned(clouds: Tensor, view: tuple[tuple[int, int, int], ...]) -> Tensor:

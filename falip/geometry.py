@@ -1,0 +1,121 @@
+"""How pixels of an image map to tokens of a vision tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from falip.errors import UserError
+from falip.regions import ImageSize, Region
+
+Resize = Literal["squash", "crop"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """All that a prompt may know of a backbone.
+
+    Attributes:
+        image_size: Side of the model's square input in pixels.
+        patch_size: Side of a patch in pixels of that input.
+        layers: Number of layers of the vision tower.
+        heads: Attention heads in each layer.
+        resize: How an image becomes square: squashed, whatever its aspect (the reference's way for REC), or CLIP's own
+            resize of the shorter side followed by a centre crop.
+    """
+
+    image_size: int
+    patch_size: int
+    layers: int
+    heads: int
+    resize: Resize = "squash"
+
+    @property
+    def rows(self) -> int:
+        """Rows of the token grid."""
+        return self.image_size // self.patch_size
+
+    @property
+    def cols(self) -> int:
+        """Columns of the token grid."""
+        return self.image_size // self.patch_size
+
+    @property
+    def tokens(self) -> int:
+        """Length of the token sequence, CLS included."""
+        return 1 + self.rows * self.cols
+
+    def last_layers(self, layers: int | Sequence[int]) -> tuple[int, ...]:
+        """Layer indices from a number (the last so many) or a list (those, counted from 0; negative from the end).
+
+        Raises:
+            UserError: If there are no such layers.
+        """
+        if isinstance(layers, int):
+            if not 0 < layers <= self.layers:
+                raise UserError(f"layers={layers}: this vision tower has {self.layers} layers, so 1 to {self.layers}.")
+            return tuple(range(self.layers - layers, self.layers))
+        chosen = sorted({layer + self.layers if layer < 0 else layer for layer in layers})
+        if not chosen or chosen[0] < 0 or chosen[-1] >= self.layers:
+            raise UserError(f"layers={list(layers)}: name layers from 0 to {self.layers - 1}.")
+        return tuple(chosen)
+
+    def resized(self, image_size: ImageSize) -> tuple[ImageSize, tuple[int, int]]:
+        """Size of an image after the resize, and the (left, top) offset of the window that the model sees."""
+        side = self.image_size
+        if self.resize == "squash":
+            return (side, side), (0, 0)
+        width, height = image_size
+        shorter = min(width, height)
+        # CLIP truncates the longer side and transformers floors the offset of the centre crop.
+        size = (side, int(side * height / width)) if width == shorter else (int(side * width / height), side)
+        return size, ((size[0] - side) // 2, (size[1] - side) // 2)
+
+    def to_input(self, boxes: np.ndarray, image_size: ImageSize) -> np.ndarray:
+        """Boxes in pixels of the model's input, clipped to it.
+
+        Args:
+            boxes: float64 (boxes, 4), corners (x0, y0, x1, y1) in pixels of the image.
+            image_size: (width, height) of the image.
+        """
+        size, offset = self.resized(image_size)
+        # The scale is computed first, as in the released code: boxes that end on a patch border depend on the rounding.
+        scale = np.array([size[0] / image_size[0], size[1] / image_size[1]] * 2)
+        return np.clip(boxes * scale - np.array(offset * 2), 0.0, float(self.image_size))
+
+    def sees(self, region: Region, image_size: ImageSize) -> bool:
+        """Whether any part of the region lies inside the window that the model sees."""
+        seen = self.to_input(np.array(region.boxes, float), image_size)
+        return bool(((seen[:, 2] > seen[:, 0]) & (seen[:, 3] > seen[:, 1])).any())
+
+    def token_ranges(self, boxes: np.ndarray, image_size: ImageSize) -> np.ndarray:
+        """First and last token row and column of boxes, as the released FALIP code counts them.
+
+        The patch of a scaled coordinate v is max(ceil(v / patch), 1) - 1 for both ends of a box, so that an edge that
+        lies on a patch border takes in the patch before it (FALIP executor.py, lines 51 to 66).
+
+        Returns:
+            int (boxes, 4): first column, first row, last column, last row, all inclusive.
+        """
+        return np.maximum(np.ceil(self.to_input(boxes, image_size) / self.patch_size), 1).astype(np.int64) - 1
+
+    def token_mask(self, mask: np.ndarray, image_size: ImageSize) -> np.ndarray:
+        """Tokens that a pixel mask covers: the mask, resized as its image is, then max-pooled to the grid.
+
+        `mask` is bool (height, width), the tokens are bool (rows, cols).
+        """
+        size, offset = self.resized(image_size)
+        by_row = self._coverage(mask.shape[0], size[1], offset[1])
+        by_column = self._coverage(mask.shape[1], size[0], offset[0])
+        return (by_row.T @ mask.astype(np.float32) @ by_column) > 0
+
+    def _coverage(self, pixels: int, resized: int, offset: int) -> np.ndarray:
+        """float32 (pixels, rows): 1 where a pixel, resized, overlaps the patches of a row of the grid."""
+        edges = np.arange(pixels + 1) * (resized / pixels) - offset
+        starts = np.arange(self.rows) * self.patch_size
+        rounding = 1e-9 * self.image_size
+        overlap = np.minimum(edges[1:, None], starts + self.patch_size) - np.maximum(edges[:-1, None], starts)
+        return (overlap > rounding).astype(np.float32)

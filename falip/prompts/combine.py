@@ -1,0 +1,114 @@
+"""Prompts made of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from PIL import Image
+
+from falip.errors import UserError
+from falip.geometry import Geometry
+from falip.prompts.foveal import AttentionPrompt
+from falip.prompts.pictures import Picture, Plain, WholeImage
+from falip.regions import Region
+from falip.views import Bias, Component, Prompt, Views, merge_views
+
+
+@dataclass(frozen=True)
+class Compose:
+    """One view with all edits and the bias: a red circle and a foveal mask, say.
+
+    Attributes:
+        prompts: Edits of the picture, done in this order, and at most one prompt that biases the attention.
+    """
+
+    prompts: Sequence[Picture | AttentionPrompt]
+    name: str = ""
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects what has no meaning in one view."""
+        strangers = [p for p in self.prompts if not (hasattr(p, "edit") or hasattr(p, "bias") or isinstance(p, Plain))]
+        if strangers:
+            raise UserError(
+                f"Compose cannot take {', '.join(type(p).__name__ for p in strangers)}: it makes one view from edits of "
+                "the picture and one bias. To sum the scores of several views use Ensemble."
+            )
+        biases = [p.name for p in self.prompts if hasattr(p, "bias")]
+        if len(biases) > 1:
+            raise UserError(f"Compose takes at most one prompt that biases the attention, and got {' and '.join(biases)}.")
+        if not self.name:
+            object.__setattr__(self, "name", "+".join(p.name for p in self.prompts))
+
+    @property
+    def text_template(self) -> str | None:
+        """That of the first part that has one."""
+        return next((p.text_template for p in self.prompts if p.text_template), None)
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One view for each region."""
+        whole = WholeImage()
+        views = [self._view(image, region.clipped(image.size), geometry, whole) for region in regions]
+        if not any(hasattr(p, "edit") for p in self.prompts):
+            views = [replace(view, images=(image,)) for view in views]
+            components = merge_views(views).components
+            return Views((image,), tuple(replace(c, image_index=(0,) * len(regions)) for c in components))
+        return merge_views(views)
+
+    def _view(self, image: Image.Image, region: Region, geometry: Geometry, whole: WholeImage) -> Views:
+        picture, place, bias = image, region, None
+        for prompt in self.prompts:
+            if hasattr(prompt, "edit"):
+                picture, place = prompt.edit(picture, place, whole)  # pyright: ignore[reportAttributeAccessIssue]
+        for prompt in self.prompts:
+            if hasattr(prompt, "bias"):
+                bias: Bias | None = prompt.bias([place], picture.size, geometry)  # pyright: ignore[reportAttributeAccessIssue]
+        return Views((picture,), (Component(self.name, (0,), bias),))
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Several views for each region, their scores summed or maximised.
+
+    Attributes:
+        prompts: The prompts, each with a view or more for each region.
+        combine: How their scores become one.
+
+    If one of them brings a text template, it stands for all, as in ReCLIP (executor.py, lines 175 to 178).
+    """
+
+    prompts: Sequence[Prompt]
+    combine: Literal["sum", "max"] = "sum"
+    version: ClassVar[int] = 1
+
+    @property
+    def text_template(self) -> str | None:
+        """That of the first prompt that has one."""
+        return next((prompt.text_template for prompt in self.prompts if prompt.text_template), None)
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """The views of all prompts; a picture that several of them leave alone is there once."""
+        images: list[Image.Image] = []
+        components: list[Component] = []
+        for prompt in self.prompts:
+            views = prompt(image, regions, geometry)
+            place = [_index(images, picture) for picture in views.images]
+            components += [_moved(component, place) for component in views.components]
+        return Views(tuple(images), tuple(components), self.combine)
+
+
+def _index(images: list[Image.Image], picture: Image.Image) -> int:
+    for i, known in enumerate(images):
+        if known is picture:
+            return i
+    images.append(picture)
+    return len(images) - 1
+
+
+def _moved(component: Component, place: list[int]) -> Component:
+    intervention = component.intervention
+    if intervention and intervention.reference is not None:
+        intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
+    return replace(component, image_index=tuple(place[i] for i in component.image_index), intervention=intervention)

@@ -1,0 +1,239 @@
+"""Prompts that edit the picture: crop, blur, grey, tint, ring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from falip.geometry import Geometry
+from falip.regions import Box, Region
+from falip.views import Component, Views
+
+Outside = Literal["keep", "blur", "grey"]
+Area = Literal["box", "mask"]
+
+
+class Picture(Protocol):
+    """A prompt that only edits pixels, one picture at a time, and so can be composed with others."""
+
+    version: ClassVar[int]
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    @property
+    def text_template(self) -> str | None:
+        """How the prompt phrases an expression, or None."""
+        ...
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The edited picture, and the region in it, which moves where the picture is cropped."""
+        ...
+
+
+class WholeImage:
+    """Filters of a whole picture, each computed once for the picture however many regions ask for it."""
+
+    def __init__(self) -> None:
+        self._filtered: dict[tuple[int, str], tuple[Image.Image, Image.Image]] = {}
+
+    def filtered(self, image: Image.Image, name: str, apply: Callable[[Image.Image], Image.Image]) -> Image.Image:
+        """`apply(image)`, remembered under its name for this very picture."""
+        key = (id(image), name)
+        if key not in self._filtered:
+            # The picture is kept with its result, so that its id is not given to another one.
+            self._filtered[key] = (image, apply(image))
+        return self._filtered[key][1]
+
+
+def edited_views(prompt: Picture, image: Image.Image, regions: Sequence[Region]) -> Views:
+    """The views of a prompt that edits the picture for each region."""
+    whole = WholeImage()
+    clipped = [region.clipped(image.size) for region in regions]
+    images = tuple(prompt.edit(image, region, whole)[0] for region in clipped)
+    return Views(images, (Component(prompt.name, tuple(range(len(images)))),))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """No prompt: every region sees the same picture, so all of them get the same score."""
+
+    name: str = "plain"
+    text_template: str | None = None
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """The picture as it is, for every region."""
+        for region in regions:
+            region.clipped(image.size)
+        return Views((image,), (Component(self.name, (0,) * len(regions)),))
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The region's box is cut out (ReCLIP executor.py, lines 53 to 82); at least one pixel."""
+
+    name: str = "crop"
+    text_template: str | None = None
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One cut-out for each region."""
+        return edited_views(self, image, regions)
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The cut-out; the region in it is all of it, or its mask cut alike."""
+        x0, y0, x1, y1 = box = _pixel_box(region.box, image)
+        cut = image.crop(box)
+        if region.mask is None:
+            return cut, Region.from_box(0, 0, *cut.size)
+        return cut, Region.from_mask(region.mask[y0:y1, x0:x1])
+
+
+@dataclass(frozen=True)
+class Blur:
+    """All but the region is Gaussian-blurred (ReCLIP executor.py, lines 53 to 82).
+
+    Attributes:
+        radius: Of Pillow's Gaussian blur, in pixels of the image; ReCLIP chose 100.
+        area: What stays sharp: the region's box, or its mask where it has one (FGVP's blur reverse mask, D4).
+    """
+
+    radius: float = 100.0
+    area: Area = "box"
+    name: str = "blur"
+    text_template: str | None = None
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One picture for each region, sharp there alone."""
+        return edited_views(self, image, regions)
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The sharp region on the blurred picture."""
+        picture = _outside(image, "blur", self.radius, whole).copy()
+        _paste_region(picture, image, region, self.area)
+        return picture, region
+
+
+@dataclass(frozen=True)
+class Grayscale:
+    """All but the region is grey (FGVP's grayscale reverse).
+
+    Attributes:
+        area: What keeps its colours: the region's box, or its mask where it has one.
+    """
+
+    area: Area = "box"
+    name: str = "grayscale"
+    text_template: str | None = None
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One picture for each region, coloured there alone."""
+        return edited_views(self, image, regions)
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The coloured region on the grey picture."""
+        picture = _outside(image, "grey", 0, whole).copy()
+        _paste_region(picture, image, region, self.area)
+        return picture, region
+
+
+@dataclass(frozen=True)
+class RedCircle:
+    """A red ellipse around the region (RedCircle, ICCV 2023), as the FALIP code draws it (executor.py, lines 153 to 178).
+
+    The ellipse is inscribed in the box, its line max(1, int(longer side / 200)) pixels wide: the paper's size 1 is 0.5 %
+    of the longer side. The three pictures of the RedCircle paper are an `Ensemble` of the three values of `outside`.
+
+    Attributes:
+        outside: What happens outside of the ellipse before the ring is drawn: nothing, blur or grey.
+        radius: Radius of that blur in pixels of the image.
+        width: Width of the line in pixels, or None for the rule above.
+        colour: RGB of the line.
+    """
+
+    outside: Outside = "keep"
+    radius: float = 100.0
+    width: int | None = None
+    colour: tuple[int, int, int] = (255, 0, 0)
+    name: str = "red_circle"
+    text_template: str | None = None
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One picture for each region, with the ring of that region."""
+        return edited_views(self, image, regions)
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The picture with a ring around each box of the region."""
+        if self.outside == "keep":
+            picture = image.copy()
+        else:
+            inside = Image.new("L", image.size, 0)
+            for box in region.boxes:
+                ImageDraw.Draw(inside).ellipse(box, fill=255)
+            picture = Image.composite(image, _outside(image, self.outside, self.radius, whole), inside)
+        width = self.width or max(1, int(max(image.size) / 200))
+        for box in region.boxes:
+            ImageDraw.Draw(picture).ellipse(box, outline=tuple(self.colour), width=width)
+        return picture, region
+
+
+@dataclass(frozen=True)
+class Shade:
+    """The region's box is tinted, and the text says so: CPT adapted to CLIP (ReCLIP executor.py, lines 83 to 100 and 175).
+
+    Attributes:
+        colour: RGB of the tint.
+        alpha: Its opacity, of 255.
+        text_template: The expression and the colour; there is no prefix.
+    """
+
+    colour: tuple[int, int, int] = (240, 0, 30)
+    alpha: int = 127
+    name: str = "shade"
+    text_template: str | None = "{} is in red color."
+    version: ClassVar[int] = 1
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """One picture for each region, tinted there."""
+        return edited_views(self, image, regions)
+
+    def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
+        """The picture with each box of the region tinted."""
+        overlay = Image.new("RGBA", image.size, (0, 0, 0, 0))
+        for box in region.boxes:
+            ImageDraw.Draw(overlay).rectangle(box, fill=(*self.colour, self.alpha))
+        return Image.alpha_composite(image.convert("RGBA"), overlay).convert("RGB"), region
+
+
+def _outside(image: Image.Image, kind: Outside, radius: float, whole: WholeImage) -> Image.Image:
+    if kind == "blur":
+        return whole.filtered(image, f"blur {radius}", lambda picture: picture.filter(ImageFilter.GaussianBlur(radius)))
+    return whole.filtered(image, "grey", lambda picture: picture.convert("L").convert("RGB"))
+
+
+def _paste_region(picture: Image.Image, source: Image.Image, region: Region, area: Area) -> None:
+    if area == "mask" and region.mask is not None:
+        inside = Image.fromarray(region.mask.astype(np.uint8) * 255)
+    else:
+        # Pillow's rectangle takes in its last row and column; the reference pastes through such a mask.
+        inside = Image.new("L", source.size, 0)
+        for box in region.boxes:
+            ImageDraw.Draw(inside).rectangle(box, fill=255)
+    picture.paste(source, (0, 0), inside)
+
+
+def _pixel_box(box: Box, image: Image.Image) -> tuple[int, int, int, int]:
+    """Whole pixels of a box, rounded as Pillow's crop rounds, and at least one."""
+    x0, y0, x1, y1 = (round(value) for value in box)
+    x0, y0 = min(x0, image.width - 1), min(y0, image.height - 1)
+    return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
