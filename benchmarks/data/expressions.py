@@ -42,7 +42,6 @@ NAMES = tuple(dict.fromkeys(name for name, _ in CONTRACTS))
 # The files of RefCOCO+ carry a plus sign, which is awkward in a configuration's name.
 FILE_NAMES = {"refcoco": "refcoco", "refcoco_plus": "refcoco+", "refcocog": "refcocog"}
 PROPOSALS = ("gt", "detected")
-MEND = "python -m scripts.data refcoco"
 
 
 @dataclass(frozen=True)
@@ -108,6 +107,7 @@ class ReferringDataset(ABC):
         check_choice(proposals, PROPOSALS, "The kind of proposals", "task.proposals")
         self.name, self.split, self.proposals = name, split, proposals
         self.root, self.contract = Path(root), contract
+        self.mend = f"python -m scripts.data {name}"
 
     @abstractmethod
     def _referents(self) -> Iterable[Referent]: ...
@@ -120,11 +120,11 @@ class ReferringDataset(ABC):
     @cached_property
     def folder(self) -> Path:
         """The data folder."""
-        return data_folder(self.root, MEND)
+        return data_folder(self.root, self.mend)
 
     def file(self, file_name: str, what: str) -> Path:
         """A file of ReCLIP's archive, in `reclip_data/` or in the data folder itself."""
-        return first_existing([self.folder / "reclip_data" / file_name, self.folder / file_name], what, MEND)
+        return first_existing([self.folder / "reclip_data" / file_name, self.folder / file_name], what, self.mend)
 
     @property
     def _proposals_file(self) -> Path:
@@ -132,28 +132,24 @@ class ReferringDataset(ABC):
 
     @cached_property
     def _images(self) -> tuple[ImageReferents, ...]:
-        detections = read_detections(self._proposals_file) if self.proposals == "detected" else None
-        images = group_by_image(self._referents(), detections)
+        detections = read_detections(self._proposals_file, self.mend) if self.proposals == "detected" else None
+        images = group_by_image(self._referents(), detections, self.mend)
         queries = sum(len(image.queries) for image in images)
-        where = (
-            f"The split {self.split} of {self.name}, read from {', '.join(self._sources)} in {self.folder},"
-        )
+        where = f"The split {self.split} of {self.name}, read from {', '.join(self._sources)} in {self.folder},"
         if not queries:
-            raise UserError(f"{where} has no expression at all. Fetch it again: {MEND}")
+            raise UserError(f"{where} has no expression at all. Fetch it again: {self.mend}")
         if self.contract:
-            check_contract(CONTRACTS[self.name, self.split], len(images), queries, where, MEND)
+            check_contract(CONTRACTS[self.name, self.split], len(images), queries, where, self.mend)
         if detections is not None and not any(image.boxes for image in images):
             raise UserError(
                 f"{self._proposals_file} has no detection for any of the {len(images)} images of {self.name} "
-                f"{self.split}, so it belongs to another data set. Fetch it again: {MEND}"
+                f"{self.split}, so it belongs to another data set. Fetch it again: {self.mend}"
             )
         return images
 
     @cached_property
     def _index(self) -> tuple[SampleInfo, ...]:
-        return tuple(
-            SampleInfo(image.image_id, len(image.queries), max(1, len(image.boxes))) for image in self._images
-        )
+        return tuple(SampleInfo(image.image_id, len(image.queries), max(1, len(image.boxes))) for image in self._images)
 
     @property
     def index(self) -> Sequence[SampleInfo]:
@@ -186,7 +182,7 @@ class ReferringDataset(ABC):
             UserError: If the picture is missing or broken.
         """
         referents = self._images[i]
-        image = read_image(self.folder / "train2014" / referents.file_name, MEND)
+        image = read_image(self.folder / "train2014" / referents.file_name, self.mend)
         boxes = referents.boxes or ((0.0, 0.0, float(image.width), float(image.height)),)
         picture = Picture(image, tuple(Region.from_box(*box) for box in boxes))
         return Sample(referents.image_id, (picture,), referents.queries, boxes, fallback=not referents.boxes)
@@ -203,30 +199,27 @@ def picture_file(file_name: str) -> str:
     return f"{stem}.jpg"
 
 
-def read_sentences(sentences: Any, place: str) -> tuple[tuple[str, str], ...]:
+def read_sentences(sentences: Any, place: str, mend: str) -> tuple[tuple[str, str], ...]:
     """(Sentence id or "", raw expression in lower case) of each sentence of a referent.
 
     Raises:
         UserError: If the form is another, or an expression is empty.
     """
     if not isinstance(sentences, list) or not all(isinstance(sentence, dict) for sentence in sentences):
-        raise UserError(
-            f"{place}: 'sentences' must be a list of objects with the key 'raw', and is {sentences!r:.200}."
-        )
+        raise UserError(f"{place}: 'sentences' must be a list of objects with the key 'raw', and is {sentences!r:.200}.")
     read = []
     for sentence in sentences:
         raw = required(sentence, "raw", place)
         if not isinstance(raw, str) or not raw.strip():
             raise UserError(
-                f"{place}: an expression is empty (raw: {raw!r}). Mend or remove it, or fetch the file "
-                f"again: {MEND}"
+                f"{place}: an expression is empty (raw: {raw!r}). Mend or remove it, or fetch the file again: {mend}"
             )
         sentence_id = sentence.get("sent_id")
         read.append(("" if sentence_id is None else str(sentence_id), raw.lower()))
     return tuple(read)
 
 
-def read_detections(path: Path) -> dict[str, tuple[Box, ...]]:
+def read_detections(path: Path, mend: str) -> dict[str, tuple[Box, ...]]:
     """The detected boxes of each image id, as corners.
 
     Both forms of ReCLIP main.py:102-107 are read: {image id: [[x, y, w, h], ...]} and [{"image_id": ...,
@@ -235,7 +228,7 @@ def read_detections(path: Path) -> dict[str, tuple[Box, ...]]:
     Raises:
         UserError: If the file is broken or has another form.
     """
-    content = read_json(path, MEND)
+    content = read_json(path, mend)
     if isinstance(content, dict):
         return {
             image_id: tuple(box_from_xywh(box, f"{path}, image id {image_id}") for box in boxes)
@@ -243,20 +236,17 @@ def read_detections(path: Path) -> dict[str, tuple[Box, ...]]:
         }
     if not isinstance(content, list):
         raise UserError(
-            f"{path}: expected an object or a list, and found a {type(content).__name__}. Fetch it again: "
-            f"{MEND}"
+            f"{path}: expected an object or a list, and found a {type(content).__name__}. Fetch it again: {mend}"
         )
     detections: dict[str, list[Box]] = defaultdict(list)
     for number, entry in enumerate(content):
         place = f"{path}, entry {number}"
-        detections[str(required(entry, "image_id", place))].append(
-            box_from_xywh(required(entry, "box", place), place)
-        )
+        detections[str(required(entry, "image_id", place))].append(box_from_xywh(required(entry, "box", place), place))
     return {image_id: tuple(boxes) for image_id, boxes in detections.items()}
 
 
 def group_by_image(
-    referents: Iterable[Referent], detections: Mapping[str, tuple[Box, ...]] | None
+    referents: Iterable[Referent], detections: Mapping[str, tuple[Box, ...]] | None, mend: str
 ) -> tuple[ImageReferents, ...]:
     """Puts all expressions of an image together.
 
@@ -266,6 +256,7 @@ def group_by_image(
     Args:
         referents: In any order.
         detections: Boxes of each image id, or None where all annotated objects are the candidates.
+        mend: The command that fetches the file again.
 
     Raises:
         UserError: If two lines disagree about the annotated objects of an image.
@@ -277,12 +268,10 @@ def group_by_image(
             raise UserError(
                 f"{referent.place}: the annotated objects ('anns') of image {referent.image_id} differ from "
                 f"those at {known[0].place}, and one image has one set of candidates. Fetch the file again: "
-                f"{MEND}"
+                f"{mend}"
             )
         known.append(referent)
-    sentence_ids = [
-        s_id for group in by_image.values() for referent in group for s_id, _ in referent.sentences
-    ]
+    sentence_ids = [s_id for group in by_image.values() for referent in group for s_id, _ in referent.sentences]
     unique = all(sentence_ids) and len(set(sentence_ids)) == len(sentence_ids)
     return tuple(
         _image_referents(by_image[image_id], detections, unique)

@@ -86,9 +86,7 @@ def read_json(path: Path, mend: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); was the download cut off? Fetch it again: {mend}"
-        ) from None
+        raise UserError(f"{path} is not valid JSON ({error}); was the download cut off? Fetch it again: {mend}") from None
 
 
 def read_json_lines(path: Path, mend: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,8 +111,7 @@ def read_json_lines(path: Path, mend: str) -> Iterator[tuple[str, dict[str, Any]
                 value = json.loads(line)
             except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise UserError(
-                    f"{place}: not valid JSON ({error}); was the download cut off? Fetch the file again: "
-                    f"{mend}"
+                    f"{place}: not valid JSON ({error}); was the download cut off? Fetch the file again: {mend}"
                 ) from None
             if not isinstance(value, dict):
                 raise UserError(f"{place}: expected a JSON object, and found a {type(value).__name__}.")
@@ -136,9 +133,7 @@ def read_lines(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
                 continue
             values = line.strip().split(maxsplit=columns - 1)
             if len(values) != columns:
-                raise UserError(
-                    f"{path}, line {number}: expected {columns} columns, and found {line.strip()!r}."
-                )
+                raise UserError(f"{path}, line {number}: expected {columns} columns, and found {line.strip()!r}.")
             yield f"{path}, line {number}", values
 
 
@@ -151,9 +146,7 @@ def required(record: Any, key: str, place: str) -> Any:
     if not isinstance(record, dict):
         raise UserError(f"{place}: expected an object with the key {key!r}, and found {record!r:.200}.")
     if key not in record:
-        raise UserError(
-            f"{place}: the key {key!r} is missing; found {', '.join(sorted(record)) or 'no key at all'}."
-        )
+        raise UserError(f"{place}: the key {key!r} is missing; found {', '.join(sorted(record)) or 'no key at all'}.")
     return record[key]
 
 
@@ -180,9 +173,7 @@ def box_from_xywh(values: Any, place: str) -> Box:
     try:
         x, y, width, height = (float(value) for value in values)
     except (TypeError, ValueError):
-        raise UserError(
-            f"{place}: a box is four numbers x, y, width, height, and found {values!r}."
-        ) from None
+        raise UserError(f"{place}: a box is four numbers x, y, width, height, and found {values!r}.") from None
     if not all(map(math.isfinite, (x, y, width, height))):
         raise UserError(f"{place}: a box is four finite numbers x, y, width, height, and found {values!r}.")
     return x, y, x + width, y + height

@@ -28,6 +28,4 @@ def read_image(path: Path, mend: str) -> Image.Image:
         with Image.open(path) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"The image {path} cannot be decoded ({error}). Delete it and fetch it again: {mend}"
-        ) from None
+        raise UserError(f"The image {path} cannot be decoded ({error}). Delete it and fetch it again: {mend}") from None

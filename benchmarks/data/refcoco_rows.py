@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from pyarrow import parquet
 from pycocotools.coco import COCO
 
-from benchmarks.data.expressions import MEND, Referent, ReferringDataset, picture_file, read_sentences
-from benchmarks.data.files import box_from_xywh, existing, first_existing, required, sha256
+from benchmarks.data.expressions import Referent, ReferringDataset, picture_file, read_sentences
+from benchmarks.data.files import box_from_xywh, first_existing, required, sha256
 from falip.errors import UserError
 
 # The hub names the splits differently (dataset cards of jxu124/refcoco, refcocoplus and refcocog).
@@ -23,6 +24,7 @@ _HUB_SPLITS = {"val": "validation", "testA": "test", "testB": "testB", "test": "
 _HUB_IDS = {"refcoco": "jxu124/refcoco", "refcoco_plus": "jxu124/refcocoplus", "refcocog": "jxu124/refcocog"}
 _COLUMNS = ("image_id", "ann_id", "file_name", "sentences")
 _INSTANCES = "instances_train2014.json"
+_INSTANCES_MEND = "python -m scripts.data coco_instances"
 
 
 class RefCOCORows(ReferringDataset):
@@ -66,7 +68,7 @@ class RefCOCORows(ReferringDataset):
     @property
     def _instances(self) -> Path:
         places = [self.folder / "annotations" / _INSTANCES, self.folder / _INSTANCES]
-        return first_existing(places, "annotation file of COCO", MEND)
+        return first_existing(places, "annotation file of COCO", _INSTANCES_MEND)
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -89,12 +91,11 @@ class RefCOCORows(ReferringDataset):
             if ann_id not in annotations:
                 raise UserError(
                     f"{place}: the referent (ann_id {ann_id}) is not among the objects of image {image_id} "
-                    f"in {self._instances}: {', '.join(annotations) or 'none'}. Take COCO's own file: {MEND}"
+                    f"in {self._instances}: {', '.join(annotations) or 'none'}. Take COCO's own file: "
+                    f"{_INSTANCES_MEND}"
                 )
-            sentences = read_sentences(row["sentences"], place)
-            yield Referent(
-                place, str(image_id), picture_file(row["file_name"]), (ann_id,), annotations, sentences
-            )
+            sentences = read_sentences(row["sentences"], place, self.mend)
+            yield Referent(place, str(image_id), picture_file(row["file_name"]), (ann_id,), annotations, sentences)
 
 
 def _hub_rows(repository: str, split: str, revision: str | None) -> list[dict[str, Any]]:
@@ -106,11 +107,11 @@ def _hub_rows(repository: str, split: str, revision: str | None) -> list[dict[st
             f"the hub or its cache: {error} Without a network, name a folder with its parquet files: "
             f"task.dataset.rows=FOLDER"
         ) from None
-    return _checked_rows(rows, repository)
+    _check_columns(rows.column_names, repository)
+    return rows.select_columns(list(_COLUMNS)).to_list()
 
 
 def _local_rows(folder: Path, split: str) -> list[dict[str, Any]]:
-    existing(folder, "folder of parquet files (task.dataset.rows)", MEND)
     files = sorted(folder.rglob(f"{split}-*.parquet"))
     if not files:
         found = ", ".join(sorted(path.name for path in folder.rglob("*.parquet"))) or "no parquet file at all"
@@ -118,19 +119,21 @@ def _local_rows(folder: Path, split: str) -> list[dict[str, Any]]:
             f"{folder} (task.dataset.rows) has no file {split}-*.parquet; found {found}. Copy the parquet "
             f"files of the hub there, with the names that they have there."
         )
-    return [
-        row for file in files for row in _checked_rows(datasets.Dataset.from_parquet(str(file)), str(file))
-    ]
+    rows = []
+    for file in files:
+        table = parquet.read_table(file)
+        _check_columns(table.column_names, str(file))
+        rows.extend(table.select(list(_COLUMNS)).to_pylist())
+    return rows
 
 
-def _checked_rows(rows: Any, where: str) -> list[dict[str, Any]]:
-    missing = [column for column in _COLUMNS if column not in rows.column_names]
+def _check_columns(found: Sequence[str], where: str) -> None:
+    missing = [column for column in _COLUMNS if column not in found]
     if missing:
         raise UserError(
-            f"{where}: the columns {', '.join(missing)} are missing; found {', '.join(rows.column_names)}. "
-            f"The rows of {', '.join(_HUB_IDS.values())} have them."
+            f"{where}: the columns {', '.join(missing)} are missing; found {', '.join(found)}. The rows of "
+            f"{', '.join(_HUB_IDS.values())} have them."
         )
-    return rows.select_columns(list(_COLUMNS)).to_list()
 
 
 def _annotated_objects(path: Path) -> Mapping[int, Sequence[Any]]:
@@ -140,5 +143,5 @@ def _annotated_objects(path: Path) -> Mapping[int, Sequence[Any]]:
             return COCO(str(path)).imgToAnns
     except (ValueError, KeyError, AssertionError) as error:
         raise UserError(
-            f"{path} is not an annotation file of COCO ({error!r}). Fetch it again: {MEND}"
+            f"{path} is not an annotation file of COCO ({error!r}). Fetch it again: {_INSTANCES_MEND}"
         ) from None

@@ -64,9 +64,7 @@ def coco_root(tmp_path: Path) -> Path:
             tmp_path / "train2014" / f"COCO_train2014_{image_id:012d}.jpg"
         )
     instances = {
-        "images": [
-            {"id": image_id, "file_name": f"COCO_train2014_{image_id:012d}.jpg"} for image_id in (300, 25)
-        ],
+        "images": [{"id": image_id, "file_name": f"COCO_train2014_{image_id:012d}.jpg"} for image_id in (300, 25)],
         "annotations": [
             {
                 **annotation,

@@ -58,9 +58,7 @@ def test_a_box_without_area_stays_a_candidate_for_the_task_to_drop(coco_root: Pa
     assert (2.0, 3.0, 2.0, 8.0) in small(coco_root).load(1).boxes
 
 
-def test_a_referent_of_several_annotations_has_several_gold_boxes(
-    coco_root: Path, referents: list[dict[str, Any]]
-) -> None:
+def test_a_referent_of_several_annotations_has_several_gold_boxes(coco_root: Path, referents: list[dict[str, Any]]) -> None:
     referents[0]["ann_id"] = [2, "1"]
     queries = {query.id: query for query in rewrite(coco_root, referents).load(1).queries}
     assert queries["11"].targets == ((8.0, 0.0, 12.0, 4.0), (0.0, 0.0, 4.0, 4.0))
@@ -117,9 +115,7 @@ def test_the_exif_orientation_is_not_applied(coco_root: Path) -> None:
 
 def test_the_published_number_of_expressions_is_required(coco_root: Path) -> None:
     data = RefCOCO("refcoco", str(coco_root), "testA", "gt")
-    with pytest.raises(
-        UserError, match=r"has 5 queries, but 5657 are expected .*task\.dataset\.contract=false"
-    ):
+    with pytest.raises(UserError, match=r"has 5 queries, but 5657 are expected .*task\.dataset\.contract=false"):
         _ = data.index
 
 
@@ -127,9 +123,7 @@ def test_the_published_number_of_expressions_is_required(coco_root: Path) -> Non
     ("name", "split", "count"),
     [("refcoco", "val", 10834), ("refcoco_plus", "testB", 4889), ("refcocog", "test", 9602)],
 )
-def test_each_split_has_its_file_and_its_number(
-    tmp_path: Path, coco_root: Path, name: str, split: str, count: int
-) -> None:
+def test_each_split_has_its_file_and_its_number(tmp_path: Path, coco_root: Path, name: str, split: str, count: int) -> None:
     files = {
         "refcoco": "refcoco_val.jsonl",
         "refcoco_plus": "refcoco+_testb.jsonl",
@@ -177,29 +171,21 @@ def test_a_missing_key_is_named(coco_root: Path, referents: list[dict[str, Any]]
 
 
 @pytest.mark.parametrize("raw", ["", "  ", None])
-def test_an_empty_expression_is_named(
-    coco_root: Path, referents: list[dict[str, Any]], raw: str | None
-) -> None:
+def test_an_empty_expression_is_named(coco_root: Path, referents: list[dict[str, Any]], raw: str | None) -> None:
     referents[1]["sentences"][0]["raw"] = raw
     with pytest.raises(UserError, match=rf"line 2: an expression is empty .*{COMMAND}"):
         _ = rewrite(coco_root, referents).index
 
 
-def test_a_referent_that_is_not_annotated_is_refused(
-    coco_root: Path, referents: list[dict[str, Any]]
-) -> None:
+def test_a_referent_that_is_not_annotated_is_refused(coco_root: Path, referents: list[dict[str, Any]]) -> None:
     referents[3]["ann_id"] = 70
     with pytest.raises(UserError, match=r"line 4: the referent \(ann_id 70\) is not among .*: 7, 4"):
         _ = rewrite(coco_root, referents).index
 
 
-def test_lines_that_disagree_about_the_candidates_are_refused(
-    coco_root: Path, referents: list[dict[str, Any]]
-) -> None:
+def test_lines_that_disagree_about_the_candidates_are_refused(coco_root: Path, referents: list[dict[str, Any]]) -> None:
     referents[3]["anns"][1]["bbox"][0] = 6.0
-    with pytest.raises(
-        UserError, match=r"line 4: the annotated objects .* image 25 differ from those at .*line 2"
-    ):
+    with pytest.raises(UserError, match=r"line 4: the annotated objects .* image 25 differ from those at .*line 2"):
         _ = rewrite(coco_root, referents).index
 
 
@@ -312,9 +298,7 @@ def test_a_row_about_an_unknown_image_is_refused(coco_root: Path, rows_folder: P
     content["annotations"] = [entry for entry in content["annotations"] if entry["image_id"] != 25]
     path.write_text(json.dumps(content))
     data = RefCOCORows("refcoco", str(coco_root), "testA", "gt", rows=str(rows_folder), contract=False)
-    with pytest.raises(
-        UserError, match=r"row 0: the referent \(ann_id 7\) is not among the objects of image 25 .*none"
-    ):
+    with pytest.raises(UserError, match=r"row 0: the referent \(ann_id 7\) is not among the objects of image 25 .*none"):
         _ = data.index
 
 
@@ -322,26 +306,18 @@ def test_rows_of_a_missing_split_or_form_are_refused(coco_root: Path, rows_folde
     def index(split: str) -> None:
         _ = RefCOCORows("refcoco", str(coco_root), split, "gt", rows=str(rows_folder), contract=False).index
 
-    with pytest.raises(
-        UserError, match=r"no file validation-\*\.parquet; found test-00000-of-00001-abc\.parquet"
-    ):
+    with pytest.raises(UserError, match=r"no file validation-\*\.parquet; found test-00000-of-00001-abc\.parquet"):
         index("val")
     datasets.Dataset.from_list([{"question": "what?"}]).to_parquet(rows_folder / "testB-0.parquet")
-    with pytest.raises(
-        UserError, match=r"the columns image_id, ann_id, file_name, sentences are missing; found question"
-    ):
+    with pytest.raises(UserError, match=r"the columns image_id, ann_id, file_name, sentences are missing; found question"):
         index("testB")
 
 
-def test_without_a_network_the_hub_route_says_what_to_do(
-    coco_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_the_hub_route_says_what_to_do(coco_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(*_: Any, **__: Any) -> None:
         raise ConnectionError("Couldn't reach the hub: offline mode is enabled.")
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
     data = RefCOCORows("refcoco", str(coco_root), "testA", "gt", contract=False)
-    with pytest.raises(
-        UserError, match=r"jxu124/refcoco \(split test, .*offline mode.*task\.dataset\.rows=FOLDER"
-    ):
+    with pytest.raises(UserError, match=r"jxu124/refcoco \(split test, .*offline mode.*task\.dataset\.rows=FOLDER"):
         _ = data.index
