@@ -1,30 +1,67 @@
 """Visual prompting of CLIP: a prompt turns (image, regions) into views, and a view is pixels plus an attention bias."""
 
-from falip.backbone import Backbone, load_backbone
-from falip.depth import depth_maps
-from falip.errors import UserError
-from falip.foveal import foveal_bias
-from falip.geometry import Geometry
-from falip.prompts import (
-    Blur,
-    Compose,
-    Crop,
-    Ensemble,
-    FeatureMask,
-    Foveal,
-    Grayscale,
-    HardMask,
-    PastaStyle,
-    Plain,
-    RedCircle,
-    ReplaceQK,
-    ReplaceV,
-    Shade,
-    Unleash,
-)
-from falip.regions import Region
-from falip.scoring import score
-from falip.views import Bias, Component, Intervention, Prompt, Views
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from falip.backbone import Backbone, load_backbone
+    from falip.depth import depth_maps
+    from falip.errors import UserError
+    from falip.foveal import foveal_bias
+    from falip.geometry import Geometry
+    from falip.prompts import (
+        Blur,
+        Compose,
+        Crop,
+        Ensemble,
+        FeatureMask,
+        Foveal,
+        Grayscale,
+        HardMask,
+        PastaStyle,
+        Plain,
+        RedCircle,
+        ReplaceQK,
+        ReplaceV,
+        Shade,
+        Unleash,
+    )
+    from falip.regions import Region
+    from falip.scoring import score
+    from falip.views import Bias, Component, Intervention, Prompt, Views
+
+# The module of each public name, imported at its first use: `falip.errors` alone must not bring torch along, for
+# commands that only read records or fetch data answer at once.
+_HOMES = {
+    "Backbone": "falip.backbone",
+    "Bias": "falip.views",
+    "Blur": "falip.prompts",
+    "Component": "falip.views",
+    "Compose": "falip.prompts",
+    "Crop": "falip.prompts",
+    "Ensemble": "falip.prompts",
+    "FeatureMask": "falip.prompts",
+    "Foveal": "falip.prompts",
+    "Geometry": "falip.geometry",
+    "Grayscale": "falip.prompts",
+    "HardMask": "falip.prompts",
+    "Intervention": "falip.views",
+    "PastaStyle": "falip.prompts",
+    "Plain": "falip.prompts",
+    "Prompt": "falip.views",
+    "RedCircle": "falip.prompts",
+    "Region": "falip.regions",
+    "ReplaceQK": "falip.prompts",
+    "ReplaceV": "falip.prompts",
+    "Shade": "falip.prompts",
+    "Unleash": "falip.prompts",
+    "UserError": "falip.errors",
+    "Views": "falip.views",
+    "depth_maps": "falip.depth",
+    "foveal_bias": "falip.foveal",
+    "load_backbone": "falip.backbone",
+    "score": "falip.scoring",
+}
 
 __all__ = [
     "Backbone",
@@ -56,3 +93,16 @@ __all__ = [
     "load_backbone",
     "score",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module at the first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
