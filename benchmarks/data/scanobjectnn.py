@@ -60,12 +60,12 @@ class ScanObjectNN(PointCloudDataset):
 
     Args:
         root: The data folder.
-        variant: A key of `VARIANTS`; `PB_T50_RS` is the hardest and most reported.
+        variant: A key of `VARIANTS`; `PB_T50_RS` is the hardest.
         split: `test` or `train`.
         points: How many of the 2,048 points of each object are used, the first ones.
         projection: `v1` or `v2`, see `PointCloudDataset`.
-        normalise: Whether to centre each cloud and scale it into the unit sphere. The scans are in metres, and
-            without it figures are known to be low (salesforce/ULIP issue 21).
+        normalise: Whether to centre each cloud and scale it into the unit sphere, without which figures are known
+            to be low (salesforce/ULIP issue 21).
         contract: Whether the split must have the published number of objects, where one is known.
 
     Raises:
