@@ -31,14 +31,17 @@ class Decision:
     candidate_correct: tuple[bool, ...]
 
 
-def decide_rec(scores: ArrayLike, overlap: ArrayLike, threshold: float = IOU_THRESHOLD) -> Decision:
+def decide_rec(
+    scores: ArrayLike, overlap: ArrayLike, threshold: float = IOU_THRESHOLD, strict: bool = True
+) -> Decision:
     """Picks one of the candidate boxes.
 
     Args:
         scores: Score of each candidate, shape (R,); NaN for a dropped one, which can neither win nor count for chance.
         overlap: Shape (R,): the IoU of each candidate with the referent (with the best of them where there are
             several), or booleans that say which candidates are right; then the IoU of the decision is unknown (NaN).
-        threshold: A candidate is right when its IoU is strictly above it.
+        threshold: A candidate is right when its IoU is above it.
+        strict: Whether an IoU equal to the threshold is not enough.
 
     Returns:
         The decision. The target is the right candidate with the largest IoU (the lowest index among equals), or -1.
@@ -48,7 +51,7 @@ def decide_rec(scores: ArrayLike, overlap: ArrayLike, threshold: float = IOU_THR
     """
     overlap = np.asarray(overlap)
     known = overlap.dtype != np.bool_
-    right = overlap > threshold if known else overlap
+    right = overlap if not known else overlap > threshold if strict else overlap >= threshold
     target = int(np.argmax(np.where(right, overlap, -1.0))) if right.any() else -1
     return _decide(scores, right, target, overlap if known else None, tuple(bool(r) for r in right))
 

@@ -1,0 +1,222 @@
+"""Intervals clustered by image, and paired comparisons of two runs on the same samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+
+from falip.errors import UserError
+
+Z95 = 1.96
+RESAMPLES = 10_000
+_CHUNK = 4_000_000  # drawn cluster indices held in memory at once
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval.
+
+    Attributes:
+        mean: Mean of the values.
+        low: Lower end; NaN where no interval can be given (values that differ within a single cluster).
+        high: Upper end, or NaN.
+        se: Standard error; 0 where all values are equal, NaN where it cannot be given.
+        n: Number of values.
+        clusters: Number of clusters.
+        method: "cluster", "wilson" (all values equal) or "none".
+    """
+
+    mean: float
+    low: float
+    high: float
+    se: float
+    n: int
+    clusters: int
+    method: str
+
+
+def cluster_interval(values: ArrayLike, clusters: ArrayLike) -> Interval:
+    """Mean and 95 % interval of values that are alike within clusters.
+
+    SE = sqrt(G / (G - 1) * sum_g (sum_{i in g} (y_i - mean))^2) / n, and the interval is the mean plus and
+    minus 1.96 SE: what statsmodels gives for an OLS on a constant with `cov_type="cluster"`. Where all
+    answers are equal this would be 0, and Wilson's interval stands in.
+
+    Args:
+        values: Shape (n,), usually 0 and 1.
+        clusters: Shape (n,), the cluster of each value: the image.
+
+    Raises:
+        UserError: If there are no values, or a cluster is missing.
+    """
+    y = np.asarray(values, dtype=np.float64)
+    codes, count = _cluster_codes(clusters, len(y))
+    mean = float(y.mean())
+    if bool((y == y[0]).all()) and y[0] in (0.0, 1.0):
+        wilson = binomtest(int(y.sum()), len(y)).proportion_ci(method="wilson")
+        return Interval(mean, float(wilson.low), float(wilson.high), 0.0, len(y), count, "wilson")
+    if count == 1:
+        return Interval(mean, float("nan"), float("nan"), float("nan"), len(y), count, "none")
+    residuals = np.bincount(codes, weights=y - mean, minlength=count)
+    se = float(np.sqrt(count / (count - 1) * np.sum(residuals**2)) / len(y))
+    return Interval(mean, mean - Z95 * se, mean + Z95 * se, se, len(y), count, "cluster")
+
+
+@dataclass(frozen=True)
+class BootstrapDifference:
+    """Paired difference of two means with a 95 % percentile interval and a two-sided p-value."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    resamples: int
+
+
+def bootstrap_difference(
+    first: ArrayLike, second: ArrayLike, clusters: ArrayLike, resamples: int = RESAMPLES, seed: int = 0
+) -> BootstrapDifference:
+    """Cluster bootstrap of mean(first) - mean(second), pair by pair.
+
+    Whole clusters are drawn with replacement, from their stored sums. The p-value is twice the smaller share
+    of resampled differences on either side of 0, counting the observed one ((k + 1) / (resamples + 1)), at
+    most 1.
+
+    Args:
+        first: Shape (n,).
+        second: Shape (n,), the same samples in the same order.
+        clusters: Shape (n,).
+        resamples: How often to draw.
+        seed: The same seed gives the same answer.
+
+    Raises:
+        UserError: If there are no values, or a cluster is missing.
+    """
+    difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    codes, count = _cluster_codes(clusters, len(difference))
+    sums = np.bincount(codes, weights=difference, minlength=count)
+    sizes = np.bincount(codes, minlength=count).astype(np.float64)
+    drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, np.random.default_rng(seed))))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    p_value = min(1.0, 2 * (tail + 1) / (resamples + 1))
+    return BootstrapDifference(float(difference.mean()), float(low), float(high), p_value, resamples)
+
+
+def _resampled_means(
+    sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    rows = max(1, _CHUNK // len(sums))
+    for start in range(0, resamples, rows):
+        picks = rng.integers(0, len(sums), size=(min(rows, resamples - start), len(sums)))
+        yield sums[picks].sum(axis=1) / sizes[picks].sum(axis=1)
+
+
+def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> tuple[int, int, float]:
+    """Exact McNemar test of two runs on the same samples, which takes samples as independent.
+
+    Returns:
+        How many only the first has right, how many only the second has right, and the two-sided p-value.
+    """
+    a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    only_first, only_second = int((a & ~b).sum()), int((~a & b).sum())
+    discordant = only_first + only_second
+    p_value = binomtest(only_first, discordant).pvalue if discordant else 1.0
+    return only_first, only_second, float(p_value)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run against another on the same samples.
+
+    Attributes:
+        bootstrap: The headline, by clusters.
+        only_first: Samples that only the first run has right.
+        only_second: Samples that only the second run has right.
+        mcnemar_p: Two-sided p-value of the exact McNemar test.
+        pairs: Samples compared.
+        left_out: Samples that one of the runs could not score.
+    """
+
+    bootstrap: BootstrapDifference
+    only_first: int
+    only_second: int
+    mcnemar_p: float
+    pairs: int
+    left_out: int
+
+
+def compare(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    names: tuple[str, str] = ("the first run", "the second run"),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """Compares the records of two runs pair by pair, clustered by `group`.
+
+    Raises:
+        UserError: If the runs did not answer the same queries, or no query was scored in both.
+    """
+    left, right = align(first, second, names)
+    scored = (left["status"] == "scored").to_numpy() & (right["status"] == "scored").to_numpy()
+    if not scored.any():
+        raise UserError(f"{names[0]} and {names[1]} have no query that both could score")
+    a = left["correct"].to_numpy(dtype=bool)[scored]
+    b = right["correct"].to_numpy(dtype=bool)[scored]
+    bootstrap = bootstrap_difference(a, b, left["group"].to_numpy()[scored], resamples, seed)
+    only_first, only_second, p_value = mcnemar_exact(a, b)
+    return Comparison(bootstrap, only_first, only_second, p_value, int(scored.sum()), int((~scored).sum()))
+
+
+def align(
+    first: pd.DataFrame, second: pd.DataFrame, names: tuple[str, str] = ("the first run", "the second run")
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both frames with the same queries in the same order.
+
+    Raises:
+        UserError: If the queries differ, or belong to different images; it tells how many and gives an
+            example.
+    """
+    left, right = (frame.sort_values("id", ignore_index=True) for frame in (first, second))
+    only_left = sorted(set(left["id"]) - set(right["id"]))
+    only_right = sorted(set(right["id"]) - set(left["id"]))
+    if only_left or only_right:
+        example = (only_left or only_right)[0]
+        raise UserError(
+            f"{names[0]} ({len(left)} queries) and {names[1]} ({len(right)} queries) answered "
+            f"different queries: {len(only_left)} are only in the first and {len(only_right)} only in the "
+            f"second, for example {example!r}. Compare runs of the same task, split and limit"
+        )
+    moved = left["group"] != right["group"]
+    if moved.any():
+        example = left.loc[moved, "id"].iloc[0]
+        raise UserError(
+            f"{int(moved.sum())} queries belong to different images in {names[0]} and {names[1]}, "
+            f"for example {example!r}: the two runs were made from different versions of the data"
+        )
+    return left, right
+
+
+def _cluster_codes(clusters: ArrayLike, expected: int) -> tuple[NDArray[np.intp], int]:
+    # Before anything else, so that clusters that are not set never pass for an easy case.
+    groups = pd.Series(np.asarray(clusters, dtype=object))
+    if len(groups) != expected:
+        raise UserError(
+            f"{expected} values but {len(groups)} clusters: every value needs the image that it belongs to"
+        )
+    if expected == 0:
+        raise UserError("there are no scored values to give an interval for")
+    missing = groups.isna() | (groups.astype(str) == "")
+    if missing.any():
+        raise UserError(
+            f"{int(missing.sum())} of {expected} values have no cluster, "
+            f"the first at row {int(np.argmax(missing))}: records must name the image in `group`"
+        )
+    codes, unique = pd.factorize(groups)
+    return codes, len(unique)

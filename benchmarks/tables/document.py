@@ -1,0 +1,328 @@
+"""What a table page says: the grids and the words around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.metrics import scored
+from benchmarks.published import DIFFERS, NOT_COMPARABLE, NOT_RUN, Verdict
+from benchmarks.recombine import search_view_weights, view_scores, weight_views
+from benchmarks.runs import Run
+from benchmarks.statistics import RESAMPLES
+from benchmarks.tables import cells
+from benchmarks.tables.layout import Column, Row, Table
+from benchmarks.tables.render import Document, Grid
+
+_KINDS = {
+    "rec": "Referring expression comprehension",
+    "classification": "Region-level image classification",
+    "pointcloud": "Point cloud recognition",
+}
+_SUBSET_STAMP = (
+    "**SUBSET RUNS: not comparable with other subsets, with whole splits or with published numbers.**"
+)
+
+
+def document(table: Table, verdicts: Sequence[Verdict], command: str, notes: Sequence[str]) -> Document:
+    """The page for one table.
+
+    Args:
+        table: Rows, columns and runs.
+        verdicts: Ours beside published numbers; none for the embedded benchmark.
+        command: What made the page.
+        notes: What was left out.
+    """
+    title = _KINDS.get(table.kind, table.kind) + (": embedded benchmark" if table.embedded else "")
+    grids = [_main(table), _paired(table), _slices(table), _groups(table), _classes(table), _views(table)]
+    grids += [_published(verdicts), _details(table)]
+    return Document(title, _opening(table, command, notes), tuple(grid for grid in grids if grid is not None))
+
+
+def _opening(table: Table, command: str, notes: Sequence[str]) -> tuple[str, ...]:
+    runs = list(table.cells.values())
+    data = "Data: the embedded benchmark, drawn by code; its numbers never stand beside published ones."
+    if not table.embedded:
+        data = "Data: " + ", ".join(dict.fromkeys(column.task for column in table.columns)) + "."
+    commits = sorted({_commit(run) for run in runs})
+    packages = sorted({f"{name} {version}" for run in runs for name, version in _versions(run).items()})
+    lines = [
+        f"Made by `{command}`.",
+        data,
+        f"Commit: {', '.join(commits)}. Versions: {', '.join(packages) or 'unknown'}.",
+    ]
+    lines += [_SUBSET_STAMP] if table.subset else []
+    lines += ["Accuracy in per cent with 95 % intervals clustered by image."]
+    return (*lines, *notes)
+
+
+def _commit(run: Run) -> str:
+    git = run.info.get("git") or {}
+    return str(git.get("commit") or "unknown")[:12] + (
+        " (with uncommitted changes)" if git.get("dirty") else ""
+    )
+
+
+def _versions(run: Run) -> Mapping[str, Any]:
+    return run.info.get("versions") or {}
+
+
+def _row_names(table: Table) -> dict[Row, tuple[str, ...]]:
+    """Method, and backbone and text where rows differ in them."""
+    several = {key: len({getattr(row, key) for row in table.rows}) > 1 for key in ("backbone", "text")}
+    return {
+        row: (row.method, *(getattr(row, key) or cells.EMPTY for key in several if several[key]))
+        for row in table.rows
+    }
+
+
+def _row_header(table: Table) -> tuple[str, ...]:
+    keys = (("backbone", "Backbone"), ("text", "Text"))
+    return ("Method", *(name for key, name in keys if len({getattr(row, key) for row in table.rows}) > 1))
+
+
+def _main(table: Table) -> Grid:
+    names, header = _row_names(table), _row_header(table)
+    averages = _average_groups(table)
+    body = []
+    for row in table.rows:
+        found = [table.cells.get((row, column)) for column in table.columns]
+        line = [cells.accuracy(run.metrics) if run else cells.EMPTY for run in found]
+        means = [_average(table, row, group) for group in averages.values()]
+        body.append((*names[row], *line, *map(cells.percent, means)))
+    padding = ("",) * (len(header) - 1)
+    figures = ("chance", "oracle") if table.kind == "rec" else ("chance",)
+    spread: list[str] = []
+    for figure in figures:
+        line, note = _level(table, figure)
+        spread += note
+        body.append((figure, *padding, *line, *(cells.EMPTY for _ in averages)))
+    common = [
+        f"{name}: {getattr(table.rows[0], key) or cells.EMPTY}."
+        for key, name in (("backbone", "Backbone"), ("text", "Text"))
+        if len({getattr(row, key) for row in table.rows}) == 1
+    ]
+    before = (" ".join(common),) if common else ()
+    labels = tuple(column.label for column in table.columns)
+    return Grid("Accuracy", (*header, *labels, *averages), tuple(body), before, (*table.notes, *spread))
+
+
+def _average_groups(table: Table) -> dict[str, list[Column]]:
+    groups: dict[tuple[str, int | None], list[Column]] = {}
+    for column in table.columns:
+        groups.setdefault(column.setting, []).append(column)
+    several = len(groups) > 1
+    return {
+        "average" + (f" ({proposals})" if several and proposals else ""): members
+        for (proposals, _), members in groups.items()
+        if len(members) > 1
+    }
+
+
+def _average(table: Table, row: Row, columns: Sequence[Column]) -> float | None:
+    values = [table.cells[row, c].metrics["accuracy"] if (row, c) in table.cells else None for c in columns]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(columns) else None
+
+
+def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:
+    """Chance or oracle of each column; a note where runs disagree (they dropped other candidates)."""
+    line, notes = [], []
+    for column in table.columns:
+        values = {run.metrics[figure] for (_, c), run in table.cells.items() if c == column} - {None}
+        low, high = (min(values), max(values)) if values else (None, None)
+        line.append(cells.percent(low))
+        if low is not None and high is not None and high - low > 5e-4:
+            line[-1] = f"{cells.percent(low)} to {cells.percent(high)}"
+            notes.append(
+                f"The {figure} of {column.label} differs between runs, which dropped different candidates."
+            )
+    return line, notes
+
+
+def _paired(table: Table) -> Grid | None:
+    if not any(pair.result for pair in table.pairs.values()):
+        return None
+    names = _row_names(table)
+    body = []
+    for (row, column), pair in table.pairs.items():
+        if pair.result is None:
+            figures = (cells.EMPTY,) * 7
+        else:
+            figures = cells.comparison(pair.result)
+        body.append((*names[row], column.label, *figures, pair.reason))
+    header = (*_row_header(table), "Data", "Difference", "95 % interval", "p", "Only it", "Only baseline")
+    remarks = any(line[-1] for line in body)
+    header = (*header, "McNemar p", "Pairs", *(("Remark",) if remarks else ()))
+    return Grid(
+        f"Compared with {table.baseline}",
+        header,
+        tuple(line if remarks else line[:-1] for line in body),
+        before=(
+            f"Points, pair by pair on the same samples: cluster bootstrap ({RESAMPLES:,} resamples, seed 0) "
+            "with two-sided p, and how many samples only one of the two has right with the exact McNemar test.",
+        ),
+    )
+
+
+def _slices(table: Table) -> Grid | None:
+    found = {place: run.metrics["slices"] for place, run in table.cells.items() if run.metrics["slices"]}
+    if not found:
+        return None
+    slices = sorted({name for values in found.values() for name in values})
+    if len(slices) > 12:  # one per class or the like: the CSV has them all
+        return None
+    names = _row_names(table)
+    body = [
+        (*names[row], column.label, *(_slice_cell(values.get(name)) for name in slices))
+        for (row, column), values in found.items()
+    ]
+    padding = ("",) * (len(_row_header(table)) - 1)
+    for column in table.columns:
+        values = next((v for (_, c), v in found.items() if c == column), None)
+        if values is not None:
+            chances = (cells.percent(values[n]["chance"]) if n in values else cells.EMPTY for n in slices)
+            body.append(("chance", *padding, column.label, *chances))
+    return Grid(
+        "Slices",
+        (*_row_header(table), "Data", *slices),
+        tuple(body),
+        after=("In brackets the number of queries.",),
+    )
+
+
+def _slice_cell(values: Mapping[str, Any] | None) -> str:
+    return cells.EMPTY if values is None else f"{cells.percent(values['accuracy'])} ({values['n']})"
+
+
+def _groups(table: Table) -> Grid | None:
+    found = {place: run.metrics["groups"] for place, run in table.cells.items() if "groups" in run.metrics}
+    if not found:
+        return None
+    names = _row_names(table)
+    body = tuple(
+        (
+            *names[row],
+            column.label,
+            *(cells.percent(g[k]) for k in ("mean", "weighted_mean", "worst")),
+            g["worst_group"],
+        )
+        for (row, column), g in found.items()
+    )
+    header = (*_row_header(table), "Data", "Mean", "Weighted mean", "Worst group", "Which")
+    return Grid("Groups", header, body, before=("The weights are the groups' shares in the training set.",))
+
+
+def _classes(table: Table) -> Grid | None:
+    keys = ("top1", "top5", "class_mean_top1", "class_mean_top5")
+    if table.kind == "rec":
+        return None
+    names = _row_names(table)
+    body = tuple(
+        (*names[row], column.label, *(cells.percent(run.metrics[key]) for key in keys))
+        for (row, column), run in table.cells.items()
+    )
+    header = ("Top 1", "Top 5", "Class mean top 1", "Class mean top 5")
+    return Grid("Top 1 and top 5", (*_row_header(table), "Data", *header), body)
+
+
+def _views(table: Table) -> Grid | None:
+    names = _row_names(table)
+    body = []
+    for (row, column), run in table.cells.items():
+        components = run.info.get("components") or []
+        if table.kind != "pointcloud" or not all("/view" in name for name in components) or not components:
+            continue
+        rows = scored(run.frame)
+        if not len(rows):
+            continue
+        scores, labels = view_scores(run.frame, components), rows["target"].to_numpy()
+        equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
+        weights = " ".join(f"{weight:g}" for weight in best.weights)
+        body.append(
+            (*names[row], column.label, *map(cells.percent, (equal.accuracy, best.accuracy)), weights)
+        )
+    if not body:
+        return None
+    header = (*_row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
+    note = (
+        "**Searched on test labels** is an upper bound tuned on the answers, not a result; equal weights are."
+    )
+    return Grid("View weights", header, tuple(body), before=(note,))
+
+
+def _published(verdicts: Sequence[Verdict]) -> Grid | None:
+    if not verdicts:
+        return None
+    body = tuple(_published_line(verdict) for verdict in verdicts)
+    header = ("Method", "Backbone", "Data", "Metric", "Ours", "Published", "Difference", "Verdict", "Source")
+    counts = ", ".join(
+        f"{sum(v.verdict == name for v in verdicts)} {name}"
+        for name in ("match", "close", DIFFERS, NOT_COMPARABLE, NOT_RUN)
+    )
+    unknowns = sorted({u for v in verdicts if (u := v.expectation.figure.protocol_unknowns)})
+    return Grid(
+        "Beside the published numbers",
+        header,
+        body,
+        before=(
+            f"{counts}. Match: equal to the printed decimals; close: within 0.5 points. The interval never "
+            "decides: the same weights and samples leave no sampling error.",
+        ),
+        after=tuple(f"Not stated by the sources: {unknown}." for unknown in unknowns),
+    )
+
+
+def _published_line(verdict: Verdict) -> tuple[str, ...]:
+    expected, figure = verdict.expectation, verdict.expectation.figure
+    where = " ".join(
+        part for part in (expected.task.partition("/")[2], expected.split, expected.proposals) if part
+    )
+    ours = cells.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
+    if verdict.run is not None and expected.metric == "accuracy":
+        ours = cells.with_interval(verdict.run.metrics)
+    return (
+        figure.method,
+        figure.backbone,
+        where,
+        expected.metric,
+        ours,
+        figure.value,
+        cells.EMPTY
+        if verdict.difference is None
+        else cells.signed(verdict.difference, _decimals(figure.value)),
+        verdict.verdict + (f" ({verdict.reason})" if verdict.reason else ""),
+        figure.source,
+    )
+
+
+def _decimals(printed: str) -> int:
+    return max(1, len(printed.partition(".")[2]))
+
+
+def _details(table: Table) -> Grid:
+    names = _row_names(table)
+    counts = ("n", "samples", "unscored", "ties", "fallback", "dropped", "outside")
+    body = tuple(
+        (
+            *names[row],
+            column.label,
+            *(str(run.metrics["counts"][key]) for key in counts),
+            cells.percent(run.metrics["tie_accuracy"]),
+            run.run_id,
+        )
+        for (row, column), run in table.cells.items()
+    )
+    header = (
+        "Scored",
+        "Samples",
+        "Unscored",
+        "Ties",
+        "Fallback",
+        "Dropped",
+        "Outside",
+        "Ties at random",
+        "Run",
+    )
+    note = "Ties go to the lowest index; `Ties at random` is the accuracy expected if chance broke them."
+    return Grid("Runs", (*_row_header(table), "Data", *header), body, after=(note,))
