@@ -1,0 +1,58 @@
+"""The command line: `python -m benchmarks task=rec/shapes prompt=foveal`, `-m` for sweeps, `+experiment=NAME` for tables."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmarks.choices import check_overrides
+from falip import UserError
+
+log = logging.getLogger("benchmarks")
+
+
+@hydra.main(version_base="1.3", config_path="../configs", config_name="run")
+def run(config: DictConfig) -> None:
+    """One job: Hydra calls this for a single run and for each run of a sweep."""
+    from benchmarks.job import Job, Labels
+
+    chosen = HydraConfig.get()
+    overrides = list(chosen.overrides.task)
+    labels = Labels(*(_label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")))
+    try:
+        Job(config, labels, overrides).execute()
+    except UserError as error:
+        # A sweep goes on after a failed job; what failed is said where it happens.
+        log.error("%s", error)
+        raise
+
+
+def _label(group: str, choices: dict[str, str], overrides: list[str]) -> str:
+    """The choice of a group and what was overridden in it, for instance "foveal,alpha=0.5"."""
+    changed = sorted(o.lstrip("+").removeprefix(f"{group}.") for o in overrides if o.lstrip("+").startswith(f"{group}."))
+    return ",".join([choices[group], *changed])
+
+
+def main() -> int:
+    """Runs Hydra; what the user can mend is one message and exit status 2."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
+    try:
+        check_overrides(sys.argv[1:])
+        run()
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except (hydra.errors.HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(f"error in the configuration: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

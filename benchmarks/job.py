@@ -1,0 +1,241 @@
+"""One run from a composed configuration: identity, folder, evaluation, metrics."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from benchmarks import provenance
+from benchmarks.identity import classify, describe, leaves, run_id
+from benchmarks.metrics import metrics_for
+from benchmarks.records import SCHEMA_VERSION, Record
+from benchmarks.run_folder import METRICS_FILE, RunFolder, write_json
+from benchmarks.runner import Evaluation, Runtime, subset
+from benchmarks.text import RunTexts, TextProtocol
+from falip import Backbone, UserError, load_backbone
+
+log = logging.getLogger(__name__)
+
+LIMIT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What people call a run: the choices in each group, with their overrides."""
+
+    backbone: str
+    prompt: str
+    text: str
+
+
+class Job:
+    """One run.
+
+    Args:
+        config: The composed configuration.
+        labels: Names of the choices.
+        overrides: What was given on the command line, for the record.
+    """
+
+    def __init__(self, config: DictConfig, labels: Labels, overrides: Sequence[str] = ()) -> None:
+        self.config, self.overrides = config, list(overrides)
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        self.resolved: dict[str, Any] = plain  # pyright: ignore[reportAttributeAccessIssue]
+        for leaf, _ in leaves(self.resolved):
+            classify(leaf)
+        self.runtime: Runtime = Runtime(**self.resolved["runtime"])
+        if config.approximation not in ("none", "frozen"):
+            raise UserError(f"approximation={config.approximation}: choose from none, frozen.")
+        # A list in a configuration becomes a plain list, so that prompts and tasks never see omegaconf's types.
+        self.task = instantiate(config.task, _convert_="all")
+        self.prompt = instantiate(config.prompt, _convert_="all")
+        self.protocol = TextProtocol(**{k: v for k, v in self.resolved["text"].items() if k != "name"})
+        self.labels = {
+            "task": self.task.name,
+            "split": self.task.split,
+            "backbone": labels.backbone,
+            "prompt": labels.prompt,
+            "text": labels.text,
+        }
+        proposals = getattr(self.task, "proposals", None)
+        if proposals:
+            self.labels["proposals"] = proposals
+
+    @cached_property
+    def backbones(self) -> list[Backbone]:
+        """The backbones of the run; each is loaded once for each process."""
+        settings = self.resolved["backbone"]
+        members = settings["members"] if "members" in settings else [settings]
+        return [_backbone(**{k: v for k, v in member.items() if k != "_target_"}) for member in members]
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything that can move a number of this run."""
+        rules = {k: v for k, v in describe_rules(self.task).items() if k != "limit"}
+        return {
+            "task": rules | {"dataset": self.task.dataset.identity},
+            "backbone": [backbone.identity for backbone in self.backbones],
+            "prompt": describe(self.prompt),
+            "text": describe(self.protocol),
+            "approximation": self.resolved["approximation"],
+            "limit": self.task.limit,
+            "limit_seed": LIMIT_SEED if self.task.limit else None,
+        }
+
+    @cached_property
+    def folder(self) -> RunFolder:
+        """Where the run lives."""
+        return RunFolder.of(Path(self.resolved["results_root"]), self.labels, run_id(self.identity))
+
+    @cached_property
+    def samples(self) -> list[int]:
+        """Indices of the samples of the run, of all shards."""
+        return subset(self.task.dataset.index, self.task.limit, LIMIT_SEED)
+
+    @cached_property
+    def expected(self) -> int:
+        """Number of records of the complete run."""
+        index = self.task.dataset.index
+        return sum(index[i].queries for i in self.samples)
+
+    def execute(self) -> None:
+        """Runs what is missing."""
+        info = self.folder.info or {}
+        recorded = len(self.folder.frame()) if info else 0
+        complete = info.get("status") == "complete" and recorded == self.expected
+        title = f"{self.labels['task']}/{self.labels['split']} {self.labels['backbone']} {self.labels['prompt']}"
+        if self.runtime.dry_run:
+            state = "complete" if complete else f"{recorded} of {self.expected} recorded"
+            log.info("%s: run %s, %s (%s)", title, self.folder.path.name, state, self.folder.path)
+            return
+        policy = self.runtime.overwrite
+        if policy == "only-cache" and not complete:
+            raise UserError(f"{title}: {recorded} of {self.expected} are recorded, and runtime.overwrite=only-cache runs nothing.")
+        if (complete and policy != "always") or (info and policy == "never"):
+            log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
+            return
+        with self.folder.locked(self.runtime.part):
+            if policy == "always":
+                self.folder.clear()
+            self._run(title)
+
+    def _run(self, title: str) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        done = set(self.folder.frame()["group"])
+        index, (shard, shards) = self.task.dataset.index, self.runtime.part
+        todo = [i for i in self.samples[shard::shards] if index[i].id not in done]
+        queries = sum(index[i].queries for i in todo)
+        log.info(
+            "%s: %d queries in %d pictures to do, %d recorded already%s (%s)",
+            title, queries, len(todo), self.expected - queries if shards == 1 else len(self.folder.frame()),
+            f"; a subset of {self.task.limit}, not comparable" if self.task.limit else "", self.folder.path,
+        )  # fmt: skip
+        texts = RunTexts(self.protocol, self.prompt, self._pool())
+        evaluation = Evaluation(
+            self.task, self.backbones, self.prompt, texts, self.runtime, self.resolved["approximation"]
+        )
+        info = self._info(len(texts.subtracted))
+        self.folder.write_info(info)
+        try:
+            evaluation.run(todo, self._save, title)
+            self._finish(info, evaluation)
+        except BaseException as error:
+            info |= {"status": "failed", "finished": _now(), "error": {"type": type(error).__name__, "message": str(error)}}
+            self.folder.write_info(info)
+            raise
+
+    def _save(self, records: list[Record]) -> None:
+        self.folder.write_records(records, self.runtime.part)
+
+    def _finish(self, info: dict[str, Any], evaluation: Evaluation) -> None:
+        frame = self.folder.frame()
+        shares = self.identity["task"]["dataset"].get("group_shares")
+        metrics = metrics_for(self.labels["task"].split("/")[0], frame, shares)
+        write_json(self.folder.path / METRICS_FILE, metrics)
+        # A run that is continued keeps the names: only the part that encodes something learns them.
+        info["components"] = self._component_rows(evaluation.component_names) or info["components"]
+        info["counts"] |= {
+            "scored": int((frame["status"] == "scored").sum()),
+            "unscored": int((frame["status"] == "unscored").sum()),
+            "fallback": int(frame["fallback"].sum()),
+            "ties": int((frame["ties"] > 1).sum()),
+            "dropped": int(frame["dropped"].sum()),
+            "outside": int(frame.drop_duplicates("group")["outside"].sum()),
+            "samples": int(frame["group"].nunique()),
+            "truncated_texts": sum(backbone.truncated_texts for backbone in self.backbones),
+        }
+        info["timing"] = {stage: round(seconds, 3) for stage, seconds in sorted(evaluation.seconds.items())}
+        if len(frame) == self.expected:
+            info |= {"status": "complete", "finished": _now()}
+        self.folder.write_info(info)
+        accuracy, (low, high) = metrics["accuracy"], (metrics["interval"]["low"], metrics["interval"]["high"])
+        log.info("%s: accuracy %.1f (%.1f to %.1f)", self.labels["prompt"], 100 * accuracy, 100 * low, 100 * high)
+
+    def _component_rows(self, names: list[str]) -> list[str]:
+        """Names of the rows of `component_scores`: for several pictures one for each component and picture."""
+        first = self.task.dataset.load(self.samples[0]) if names else None
+        views = len(first.pictures) if first else 1
+        if views == 1:
+            return names
+        return [f"{name}/view{view}" for name in names for view in range(views)]
+
+    def _pool(self) -> list[str]:
+        """Texts that may be subtracted: all expressions of the split, or all class names."""
+        if not self.protocol.subtract:
+            return []
+        dataset = self.task.dataset
+        return list(dataset.class_names) or dataset.expressions()
+
+    def _info(self, subtracted: int) -> dict[str, Any]:
+        previous = self.folder.info or {}
+        return {
+            "schema": SCHEMA_VERSION,
+            "run_id": self.folder.path.name,
+            "status": "started",
+            "started": previous.get("started") or _now(),
+            "finished": None,
+            "labels": self.labels,
+            "identity": self.identity,
+            "components": previous.get("components") or [],
+            "counts": {"expected": self.expected, "subtracted_texts": subtracted},
+            "subset": self.task.limit is not None,
+            "config": self.resolved,
+            "overrides": self.overrides,
+            "git": provenance.git_state(),
+            "versions": provenance.versions(),
+            "device": provenance.machine(self.runtime.device),
+            "numerics": {
+                "dtype": self.backbones[0].identity["dtype"],
+                "tf32": False,
+                "attention": "scaled_dot_product_attention",
+                "image_processor": self.backbones[0].identity["image_processor"],
+                "seeds": {"limit": LIMIT_SEED, "subtract": self.protocol.seed},
+            },
+            "timing": {},
+            "error": None,
+        }
+
+
+def describe_rules(task: Any) -> dict[str, Any]:
+    """The parameters of a task, without its data set, which describes itself."""
+    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
+    return describe(rules) | {"type": type(task).__name__, "version": type(task).version}
+
+
+@cache
+def _backbone(**settings: Any) -> Backbone:
+    return load_backbone(settings.pop("name"), **settings)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,57 @@
+"""The tasks: what is asked about a sample, and what a decision is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+
+from benchmarks.records import Record
+from benchmarks.samples import Dataset, Picture, Sample
+
+Combine = Literal["sum", "max"]
+
+
+class Task(Protocol):
+    """What the runner needs of a task. It names no prompt, and a prompt no task.
+
+    Attributes:
+        version: Raised when the decisions of a task can change; part of a run's identity.
+    """
+
+    version: ClassVar[int]
+
+    @property
+    def dataset(self) -> Dataset:
+        """Where the samples come from."""
+        ...
+
+    def pictures(self, sample: Sample) -> Sequence[Picture]:
+        """The pictures to encode and the regions in them, all inside their picture."""
+        ...
+
+    def texts(self, sample: Sample) -> Sequence[str]:
+        """What the regions are scored under, without any template."""
+        ...
+
+    def decide(self, sample: Sample, scores: np.ndarray, combine: Combine, outside: int) -> list[Record]:
+        """One record for each query of a sample.
+
+        Args:
+            sample: The sample.
+            scores: float32 (components, regions, texts), the regions of all its pictures in their order.
+            combine: How the scores of components become one.
+            outside: Number of regions that the model's crop does not see.
+        """
+        ...
+
+
+def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:
+    """Scores with their first axis, the components, summed or maximised."""
+    return scores.max(0) if combine == "max" else scores.sum(0)
+
+
+def rows(scores: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """Component scores as a record holds them."""
+    return tuple(tuple(row) for row in scores.tolist())

@@ -1,0 +1,113 @@
+"""Referring expression comprehension: which candidate box does an expression mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from benchmarks.decisions import decide_rec
+from benchmarks.records import Record
+from benchmarks.samples import Dataset, Picture, Query, Sample
+from benchmarks.tasks import Combine, combined, rows
+from falip import Region
+from falip.regions import Box, ImageSize, clip_box
+
+
+@dataclass(frozen=True)
+class ReferringExpressions:
+    """The REC task as ReCLIP and FALIP evaluate it (FALIP main.py, lines 154 to 225).
+
+    Attributes:
+        dataset: Samples with candidate boxes and expressions.
+        name: "rec/refcoco" and so on.
+        split: The data set's split.
+        proposals: "gt" or "detected"; which candidates the data set gives.
+        template: The text protocol's default phrase.
+        iou_threshold: IoU with a gold box of the referent from which on a candidate is right.
+        iou_strict: Whether it must lie above the threshold (the code of FALIP and ReCLIP) or may equal it (their papers).
+        min_area: Candidates whose share of the image's area is not above this are dropped; if none is left, all are kept.
+        limit: Number of samples of a seeded subset, or None for all.
+    """
+
+    dataset: Dataset
+    name: str
+    split: str
+    proposals: str = "gt"
+    template: str = "a photo of {}"
+    iou_threshold: float = 0.5
+    iou_strict: bool = True
+    min_area: float = 0.0
+    limit: int | None = None
+    version: ClassVar[int] = 1
+
+    def pictures(self, sample: Sample) -> list[Picture]:
+        """The image with the regions of the candidates that are kept, clipped to it."""
+        picture = sample.pictures[0]
+        size = picture.image.size
+        kept = self.kept(sample)
+        return [Picture(picture.image, tuple(Region.from_box(*inside(sample.boxes[i], size)) for i in kept))]
+
+    def texts(self, sample: Sample) -> list[str]:
+        """All expressions of the image."""
+        return [query.text for query in sample.queries]
+
+    def kept(self, sample: Sample) -> list[int]:
+        """Candidates that take part: those with enough area in the image, or all where none has."""
+        width, height = sample.pictures[0].image.size
+        areas = [area(clip_box(box, (width, height))) / (width * height) for box in sample.boxes]
+        return [i for i, share in enumerate(areas) if share > self.min_area] or list(range(len(areas)))
+
+    def decide(self, sample: Sample, scores: np.ndarray, combine: Combine, outside: int) -> list[Record]:
+        """One record for each expression; a dropped candidate has the score NaN."""
+        every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=np.float32)
+        every[:, self.kept(sample)] = scores
+        total = combined(every, combine)
+        return [
+            self._record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)
+        ]
+
+    def _record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
+        decision = decide_rec(scores, iou(sample.boxes, query.targets), self.iou_threshold, self.iou_strict)
+        return Record(
+            id=query.id,
+            group=sample.id,
+            text=query.text,
+            slice=query.slice,
+            component_scores=rows(parts),
+            outside=outside,
+            fallback=sample.fallback,
+            **vars(decision),
+        )
+
+
+def area(box: Box) -> float:
+    """Area of a box in square pixels."""
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def inside(box: Box, image_size: ImageSize) -> Box:
+    """The box clipped to the image; one that has no area there becomes the pixel next to it."""
+    x0, y0, x1, y1 = clip_box(box, image_size)
+    if x1 > x0 and y1 > y0:
+        return x0, y0, x1, y1
+    x0, y0 = min(x0, image_size[0] - 1.0), min(y0, image_size[1] - 1.0)
+    return x0, y0, max(x1, x0 + 1.0), max(y1, y0 + 1.0)
+
+
+def iou(candidates: tuple[Box, ...], targets: tuple[Box, ...]) -> np.ndarray:
+    """IoU of each candidate with the gold box it overlaps most; areas are continuous, without +1.
+
+    Returns:
+        float64 (candidates,).
+    """
+    overlaps = coco_mask.iou(_xywh(candidates), _xywh(targets), [0] * len(targets))
+    # pycocotools gives an empty list for no boxes and NaN for two boxes without area.
+    return np.nan_to_num(np.asarray(overlaps, dtype=float).reshape(len(candidates), len(targets))).max(1, initial=0.0)
+
+
+def _xywh(boxes: tuple[Box, ...]) -> np.ndarray:
+    corners = np.array(boxes, dtype=float).reshape(-1, 4)
+    return np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])

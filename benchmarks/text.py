@@ -1,0 +1,58 @@
+"""The text side of a run: the template, and the texts whose mean score is subtracted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from falip import Backbone, Prompt, UserError
+from falip.scoring import phrase, sample_texts
+
+
+@dataclass(frozen=True)
+class TextProtocol:
+    """How texts are phrased and scored.
+
+    Attributes:
+        template: With "{}" where the expression or class name stands; a prompt's own template has precedence.
+        subtract: Number Q of other expressions whose mean score is subtracted; 0 for none. The RedCircle paper has 500.
+            Where the pool is smaller all of it is taken; the run records the number.
+        seed: Draws them from all expressions of the split, without replacement.
+        leave_out_own: Whether the expressions of the sample's own image are left out of the mean.
+    """
+
+    template: str
+    subtract: int = 0
+    seed: int = 0
+    leave_out_own: bool = False
+
+    def __post_init__(self) -> None:
+        """Rejects a template that would give all classes the same text."""
+        if "{}" not in self.template:
+            raise UserError(f"text.template={self.template!r} has no {{}} to put the expression or class name in.")
+
+
+class RunTexts:
+    """The texts of one run under one prompt."""
+
+    def __init__(self, protocol: TextProtocol, prompt: Prompt, pool: Sequence[str]) -> None:
+        self._protocol, self._prompt = protocol, prompt
+        self.subtracted = sample_texts(pool, protocol.subtract, protocol.seed) if protocol.subtract else []
+
+    def embed(self, backbone: Backbone, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """Embeddings (texts, D) of a sample's texts, and the mean (D,) of those to subtract, or None."""
+        return self._encode(backbone, texts), self._mean(backbone, texts)
+
+    def _mean(self, backbone: Backbone, own: Sequence[str]) -> Tensor | None:
+        others = self.subtracted
+        if self._protocol.leave_out_own:
+            others = [text for text in others if text not in set(own)]
+        if not others:
+            return None
+        return self._encode(backbone, others).mean(0)
+
+    def _encode(self, backbone: Backbone, texts: Sequence[str]) -> Tensor:
+        return torch.clone(backbone.encode_text(phrase(texts, self._protocol.template, self._prompt)))

@@ -1,0 +1,1 @@
+"""Hydra configurations: the only registry there is."""
