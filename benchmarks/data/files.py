@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,17 @@ def sha256(path: Path) -> str:
 def _sha256(path: Path, _size: int, _changed: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(paths: Iterable[Path], base: Path) -> str:
+    """The SHA-256 in hex of the names and sizes of many files: what a folder of small annotation files is known by.
+
+    Args:
+        paths: The files, which are not opened.
+        base: The folder that names are relative to.
+    """
+    listing = sorted(f"{path.relative_to(base).as_posix()} {path.stat().st_size}" for path in paths)
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
 
 def read_json(path: Path, mend: str) -> Any:
@@ -195,12 +206,18 @@ def check_contract(contract: SplitContract, samples: int, queries: int, where: s
     Raises:
         UserError: Naming both numbers, the source and the switch.
     """
-    for what, found, expected in (
-        ("samples", samples, contract.samples),
-        ("queries", queries, contract.queries),
-    ):
-        if expected is not None and found != expected:
-            raise UserError(
-                f"{where} has {found} {what}, but {expected} are expected ({contract.source}). Fetch it "
-                f"again: {mend}. For a sample of the data, switch the check off: {CONTRACT_SWITCH}"
-            )
+    check_count("samples", samples, contract.samples, contract.source, where, mend)
+    check_count("queries", queries, contract.queries, contract.source, where, mend)
+
+
+def check_count(what: str, found: int, expected: int | None, source: str, where: str, mend: str) -> None:
+    """Refuses a number that differs from the one that a source states; None where no source does.
+
+    Raises:
+        UserError: Naming both numbers, the source and the switch.
+    """
+    if expected is not None and found != expected:
+        raise UserError(
+            f"{where} has {found} {what}, but {expected} are expected ({source}). Fetch it again: {mend}. For a sample of "
+            f"the data, switch the check off: {CONTRACT_SWITCH}"
+        )

@@ -81,3 +81,31 @@ def coco_root(tmp_path: Path) -> Path:
     }
     (tmp_path / "annotations" / "instances_train2014.json").write_text(json.dumps(instances))
     return tmp_path
+
+
+CUB_PICTURES = (
+    # id, file, label from 1, 1 = training, box x y w h
+    ("1", "001.Black_footed_Albatross/Black_0001_1.jpg", "1", "0", "60.0 27.0 325.0 304.0"),
+    ("2", "001.Black_footed_Albatross/Black_0002_2.jpg", "1", "1", "1.0 2.0 3.0 4.0"),
+    ("3", "002.Chuck_will_Widow/Chuck_0003_3.jpg", "2", "0", "10.5 0.0 5.0 6.0"),
+)
+
+
+@pytest.fixture
+def cub_root(tmp_path: Path) -> Path:
+    """A data folder with three pictures of CUB-200-2011."""
+    folder = tmp_path / "CUB_200_2011"
+    columns = {"images": 1, "image_class_labels": 2, "train_test_split": 3, "bounding_boxes": 4}
+    folder.mkdir()
+    for name, column in columns.items():
+        (folder / f"{name}.txt").write_text("".join(f"{row[0]} {row[column]}\n" for row in CUB_PICTURES))
+    (folder / "classes.txt").write_text("1 001.Black_footed_Albatross\n2 002.Chuck_will_Widow\n")
+    for row in CUB_PICTURES:
+        save_picture(folder / "images" / row[1], (50, 40))
+    return tmp_path
+
+
+def save_picture(path: Path, size: tuple[int, int]) -> None:
+    """A picture of one colour, its folder made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (10, 200, 30)).save(path)
