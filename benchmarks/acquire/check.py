@@ -1,0 +1,197 @@
+"""What is there, what is partial, and what each table of the paper still lacks. Reads manifests and file sizes only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.acquire import manifest
+from benchmarks.acquire.assets import PARTIAL
+from benchmarks.acquire.sources import ASSETS, COCO_IMAGES_FOLDER, RECIPES, Asset, Recipe, human
+from benchmarks.acquire.weights import revision_of, snapshot_of, weights_folder
+from falip.errors import UserError
+
+DEFAULT_BACKBONE = "openai/clip-vit-base-patch16"
+COMMAND = "python -m scripts.data"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A data set, or "weights", that a table is computed from.
+
+    Attributes:
+        name: A name of `RECIPES`, or "weights".
+        splits: The splits of it, where it has several; empty for all.
+        backbone: For weights, the repository on the hub.
+    """
+
+    name: str
+    splits: tuple[str, ...] = ()
+    backbone: str = ""
+
+
+_WEIGHTS = Need("weights", backbone=DEFAULT_BACKBONE)
+TABLES: dict[str, tuple[Need, ...]] = {
+    "rec": (Need("refcoco"), Need("refcoco_plus"), Need("refcocog"), _WEIGHTS),
+    "classification": (Need("cub"), Need("stanford_dogs"), Need("waterbirds"), Need("imagenet_s"), _WEIGHTS),
+    "pointcloud": (Need("modelnet40"), Need("scanobjectnn"), _WEIGHTS),
+    # The "REC average" of the paper's ablations is over the four splits of its main table.
+    "ablations": (
+        Need("refcoco", ("testA", "testB")),
+        Need("refcoco_plus", ("testA",)),
+        Need("refcocog", ("test",)),
+        _WEIGHTS,
+    ),
+}
+"""Tables of the FALIP paper and what each is computed from."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Something that a table lacks: its name, the command that fetches it, and what is wrong with what is there."""
+
+    asset: str
+    command: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class State:
+    """How it stands with an asset: "complete", "damaged", "partial", "not recorded" or "absent", and details."""
+
+    asset: str
+    status: str
+    detail: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it can be used."""
+        return self.status == "complete"
+
+
+def default_root() -> Path:
+    """The data root where none is given: the environment variable FALIP_DATA, else "data"."""
+    return Path(os.environ.get("FALIP_DATA") or "data")
+
+
+def missing_assets(tables: Iterable[str], root: str | Path) -> list[Missing]:
+    """What the given tables of the paper lack in the data root, each thing once.
+
+    Args:
+        tables: Names of `TABLES`.
+        root: The data root.
+
+    Raises:
+        UserError: There is no such table.
+    """
+    root = Path(root)
+    names = list(tables)
+    for name in names:
+        if name not in TABLES:
+            raise UserError(f"there is no table {name!r}. The tables are: {', '.join(TABLES)}.")
+    memory: dict[str, State] = {}
+    needs = dict.fromkeys(need for name in names for need in TABLES[name])
+    found = (missing for need in needs if (missing := _missing(need, root, memory)) is not None)
+    return list(dict.fromkeys(found))
+
+
+def asset_state(asset: Asset, root: Path) -> State:
+    """How it stands with one asset of `ASSETS`."""
+    return _folder_state(asset.name, root / asset.folder, root, asset.name)
+
+
+def weights_state(backbone: str, root: Path) -> State:
+    """How it stands with a backbone's weights."""
+    recorded = manifest.read(weights_folder(backbone, root))
+    if recorded is None:
+        return State(backbone, "absent")
+    damaged = manifest.damaged(snapshot_of(recorded), recorded)
+    if damaged:
+        return State(backbone, "damaged", f"{len(damaged)} files missing or of another size in {snapshot_of(recorded)}")
+    return State(backbone, "complete", f"revision {revision_of(recorded)[:12]}")
+
+
+def screen(root: Path) -> tuple[str, bool]:
+    """The report for people, and whether nothing lacks."""
+    memory: dict[str, State] = {}
+    lines = [f"data in {root.absolute()}"]
+    states = [asset_state(asset, root) for asset in ASSETS.values()]
+    states.append(_folder_state(COCO_IMAGES_FOLDER, root / COCO_IMAGES_FOLDER, root, COCO_IMAGES_FOLDER))
+    images = manifest.read(root / COCO_IMAGES_FOLDER)
+    if images is not None:
+        states[-1] = State(states[-1].asset, states[-1].status, f"{states[-1].detail}; {', '.join(sorted(images.parts))}")
+    states += [weights_state(backbone, root) for backbone in _backbones(root)]
+    width = max(len(state.asset) for state in states)
+    lines += [f"  {state.asset:<{width}}  {state.status:<12}  {state.detail}".rstrip() for state in states]
+    lines.append("tables")
+    commands: dict[str, None] = {}
+    for table, needs in TABLES.items():
+        lacks = [missing for need in needs if (missing := _missing(need, root, memory)) is not None]
+        lines.append(f"  {table}: " + ("nothing lacks" if not lacks else "lacks"))
+        longest = max((len(missing.command) for missing in lacks), default=0)
+        lines += [f"    {missing.command:<{longest}}  # {missing.reason}" for missing in lacks]
+        commands |= dict.fromkeys(missing.command for missing in lacks)
+    return "\n".join(lines), not commands
+
+
+def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None:
+    """What a need lacks, or None; `memory` keeps the states, so that each folder is looked at once."""
+    suffix = "" if root == default_root() else f" --root {root}"
+    if need.name == "weights":
+        state = memory.setdefault(need.backbone, weights_state(need.backbone, root))
+        command = f"{COMMAND} weights --backbone {need.backbone}{suffix}"
+        return None if state.complete else Missing(need.backbone, command, _reason(state))
+    recipe = RECIPES[need.name]
+    for name in recipe.assets:
+        if name not in memory:
+            memory[name] = asset_state(ASSETS[name], root)
+    reasons = [_reason(memory[name]) for name in recipe.assets if not memory[name].complete]
+    splits = need.splits or recipe.splits
+    if recipe.annotations:
+        reasons += _lacking_images(recipe, splits, root, memory)
+    chosen = f" --splits {' '.join(need.splits)}" if need.splits else ""
+    label = f"{need.name} ({', '.join(need.splits)})" if need.splits else need.name
+    return Missing(label, f"{COMMAND} {need.name}{chosen}{suffix}", "; ".join(reasons)) if reasons else None
+
+
+def _lacking_images(recipe: Recipe, splits: Iterable[str], root: Path, memory: dict[str, State]) -> list[str]:
+    folder = root / COCO_IMAGES_FOLDER
+    if COCO_IMAGES_FOLDER not in memory:
+        memory[COCO_IMAGES_FOLDER] = _folder_state(COCO_IMAGES_FOLDER, folder, root, COCO_IMAGES_FOLDER)
+    state = memory[COCO_IMAGES_FOLDER]
+    if not state.complete:
+        return [_reason(state)]
+    recorded = manifest.read(folder)
+    parts = recorded.parts if recorded else {}
+    lacking = [split for split in splits if f"{recipe.name}/{split}" not in parts]
+    return [f"images of {', '.join(lacking)} not fetched"] if lacking else []
+
+
+def _folder_state(name: str, folder: Path, root: Path, staging: str) -> State:
+    recorded = manifest.read(folder)
+    if recorded is not None:
+        damaged = manifest.damaged(folder, recorded)
+        if damaged:
+            return State(name, "damaged", f"{len(damaged)} of {len(recorded.files)} files missing or of another size")
+        total = sum(record.size for record in recorded.files.values())
+        return State(name, "complete", f"{len(recorded.files)} files, {human(total)}")
+    if folder.is_dir() and any(folder.iterdir()):
+        return State(name, "not recorded", "files are there, never verified")
+    begun = root / PARTIAL / staging
+    size = sum(path.stat().st_size for path in begun.rglob("*") if path.is_file()) if begun.is_dir() else 0
+    return State(name, "partial", f"{human(size)} downloaded so far") if size else State(name, "absent")
+
+
+def _reason(state: State) -> str:
+    detail = f" ({state.detail})" if state.detail else ""
+    return f"{state.asset} is {state.status}{detail}"
+
+
+def _backbones(root: Path) -> list[str]:
+    """The backbones that tables need, and those that are recorded besides."""
+    needed = dict.fromkeys(need.backbone for needs in TABLES.values() for need in needs if need.backbone)
+    recorded = sorted((root / "weights").glob(f"*/{manifest.NAME}"))
+    found = (one.asset for path in recorded if (one := manifest.read(path.parent)) is not None)
+    return list(dict.fromkeys([*needed, *found]))

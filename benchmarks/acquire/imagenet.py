@@ -1,0 +1,52 @@
+"""The images of ImageNet-S from the user's own copy of ImageNet-1k: those that have a mask."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from benchmarks.acquire.assets import Options, locked
+from benchmarks.acquire.download import disk_full, require_space
+from benchmarks.acquire.sources import ASSETS
+from falip.errors import UserError
+
+
+def copy_images(source: Path, options: Options) -> None:
+    """Copy the image of every mask from a folder (searched with all its subfolders) to where ImageNet-S has it.
+
+    A mask <class>/<name>.png belongs to the image <name>.JPEG; images that are there already are kept.
+
+    Raises:
+        UserError: The folder or some images are missing.
+    """
+    masks = options.root / ASSETS["imagenet_s_masks"].folder
+    images = options.root / ASSETS["imagenet_s_images"].folder
+    if not source.is_dir():
+        raise UserError(f"--imagenet {source}: there is no such folder.")
+    wanted = {f"{m.parent.name}/{m.stem}.JPEG": m.stem for m in masks.glob("n*/*.png")}
+    left = {place: stem for place, stem in wanted.items() if not (images / place).is_file()}
+    have = {path.stem: path for path in source.rglob("*.JPEG")}
+    lacking = sorted(stem for stem in left.values() if stem not in have)
+    if lacking:
+        raise UserError(
+            f"--imagenet {source} lacks {len(lacking)} of the {len(wanted)} images that have a mask, such as "
+            f"{lacking[0]}.JPEG. It must hold all of ILSVRC2012's validation images."
+        )
+    options.say(f"imagenet_s_images: {len(left)} of {len(wanted)} images to copy from {source}")
+    if options.dry_run or not left:
+        return
+    with locked(options.root, "imagenet_s_images"):
+        images.mkdir(parents=True, exist_ok=True)
+        require_space(images, sum(have[stem].stat().st_size for stem in left.values()), "copying the images")
+        for place, stem in left.items():
+            _copy(have[stem], images / place)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp")
+    try:
+        shutil.copyfile(source, temporary)
+    except OSError as error:
+        raise disk_full(target, error) from None
+    temporary.replace(target)

@@ -1,0 +1,120 @@
+"""Fetch data sets and weights, and say what is there: `python -m scripts.data --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.acquire import assets, check, coco, imagenet, weights
+from benchmarks.acquire.assets import Options
+from benchmarks.acquire.sources import ASSETS, RECIPES, Recipe
+from falip.errors import UserError
+
+_DESCRIPTION = """\
+Fetch the data sets and weights of the benchmark, and say what is there.
+
+  python -m scripts.data check                        what is there, and what each table still lacks
+  python -m scripts.data refcoco --splits testA testB annotations, detections and the images of two splits
+  python -m scripts.data cub --dry-run                where it would come from, its size and licence
+  python -m scripts.data weights --backbone openai/clip-vit-base-patch16
+
+A second call does no work. A call that was interrupted is continued by the same command. Every file is recorded with
+its size and sha256 in the manifest.json of its folder, which is written last.
+"""
+_EPILOG = """\
+exit status: 0 if all is well; 2 for an error that you can mend, and for `check` if something lacks.
+environment: FALIP_DATA (default of --root), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, http_proxy and https_proxy.
+"""
+NAMES = (*RECIPES, "coco_instances", "weights", "check")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m scripts.data",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("name", metavar="NAME", help=f"one of: {', '.join(NAMES)}")
+    made.add_argument("--root", type=Path, metavar="DIR", help="the data root (default: $FALIP_DATA, else data)")
+    made.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
+    made.add_argument("--verify", action="store_true", help="compare what is complete with the recorded hashes, too")
+    made.add_argument("--mirror", metavar="BASE_URL", help="an address to try first; it serves the files by their names")
+    made.add_argument("--splits", nargs="+", metavar="SPLIT", help="for the RefCOCO family (default: all splits)")
+    made.add_argument("--backbone", help=f"for weights (default: {check.DEFAULT_BACKBONE})")
+    made.add_argument("--revision", help="for weights: a commit, branch or tag (default: the pinned commit)")
+    made.add_argument("--imagenet", type=Path, metavar="DIR", help="for imagenet_s: your ILSVRC2012 validation images")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status. A `UserError` becomes its message on stderr and status 2."""
+    chosen = parser().parse_args(arguments)
+    try:
+        return _run(chosen)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # such as a data root that may not be written
+        print(f"error: {error}. Choose another data root with --root, or mend what is named.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    name = chosen.name
+    if name not in NAMES:
+        raise UserError(f"there is no data set {name!r}. The names are: {', '.join(NAMES)}.")
+    _refuse_stray_options(chosen)
+    root = chosen.root or check.default_root()
+    if root.exists() and not root.is_dir():
+        raise UserError(f"the data root {root} is not a folder. Choose another with --root or FALIP_DATA.")
+    if name == "check":
+        report, complete = check.screen(root)
+        print(report)
+        return 0 if complete else 2
+    options = Options(root, chosen.mirror, chosen.dry_run, chosen.verify)
+    if name == "weights":
+        weights.acquire_weights(chosen.backbone or check.DEFAULT_BACKBONE, chosen.revision, options)
+    elif name == "coco_instances":
+        assets.acquire(ASSETS[name], options)
+    else:
+        _acquire_recipe(RECIPES[name], chosen, options)
+    return 0
+
+
+def _acquire_recipe(recipe: Recipe, chosen: argparse.Namespace, options: Options) -> None:
+    splits = tuple(chosen.splits or recipe.splits)
+    unknown = [split for split in splits if split not in recipe.splits]
+    if unknown:
+        raise UserError(f"--splits {unknown[0]}: {recipe.name} has the splits {', '.join(recipe.splits)}.")
+    for name in recipe.assets:
+        if name == "imagenet_s_images" and chosen.imagenet is not None:
+            imagenet.copy_images(chosen.imagenet, options)
+        assets.acquire(ASSETS[name], options)
+    if recipe.annotations:
+        coco.acquire_images(recipe, splits, options)
+
+
+def _refuse_stray_options(chosen: argparse.Namespace) -> None:
+    """Refuse an option that the name does not know, lest it be thought to have done something."""
+    recipe = RECIPES.get(chosen.name)
+    allowed = {
+        "splits": recipe is not None and bool(recipe.splits),
+        "backbone": chosen.name == "weights",
+        "revision": chosen.name == "weights",
+        "imagenet": chosen.name == "imagenet_s",
+        "mirror": chosen.name not in ("weights", "check"),
+    }
+    for option, fits in allowed.items():
+        if getattr(chosen, option) is not None and not fits:
+            raise UserError(f"--{option} does not apply to {chosen.name}. See `python -m scripts.data --help`.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
