@@ -31,9 +31,7 @@ class Decision:
     candidate_correct: tuple[bool, ...]
 
 
-def decide_rec(
-    scores: ArrayLike, overlap: ArrayLike, threshold: float = IOU_THRESHOLD, strict: bool = True
-) -> Decision:
+def decide_rec(scores: ArrayLike, overlap: ArrayLike, threshold: float = IOU_THRESHOLD, strict: bool = True) -> Decision:
     """Picks one of the candidate boxes.
 
     Args:

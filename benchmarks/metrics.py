@@ -17,9 +17,7 @@ from benchmarks.statistics import Interval, cluster_interval
 from falip.errors import UserError
 
 
-def metrics_for(
-    kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None
-) -> dict[str, Any]:
+def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Metrics of a run.
 
     Args:
@@ -50,9 +48,7 @@ def pointcloud_metrics(frame: pd.DataFrame) -> dict[str, Any]:
     return {**_common(frame), **_class_figures(frame)}
 
 
-def classification_metrics(
-    frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None
-) -> dict[str, Any]:
+def classification_metrics(frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None) -> dict[str, Any]:
     """Top 1, top 5, their means over classes, and by groups where training shares are given.
 
     Args:
@@ -71,7 +67,7 @@ def classification_metrics(
 
 def scored(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows with a decision."""
-    return frame[frame["status"] == "scored"]
+    return frame.loc[np.asarray(frame["status"]) == "scored"]
 
 
 def _common(frame: pd.DataFrame) -> dict[str, Any]:
@@ -80,7 +76,7 @@ def _common(frame: pd.DataFrame) -> dict[str, Any]:
     if len(rows):
         interval = cluster_interval(rows["correct"], rows["group"])
         figures = {"accuracy": interval.mean, "interval": interval_json(interval)}
-    figures |= {name: _mean(rows[name]) for name in ("chance", "oracle", "tie_accuracy")}
+    figures |= {name: _mean(np.asarray(rows[name], dtype=np.float64)) for name in ("chance", "oracle", "tie_accuracy")}
     return {**figures, "counts": _counts(frame, rows), "slices": _slices(rows)}
 
 
@@ -89,30 +85,38 @@ def interval_json(interval: Interval) -> dict[str, Any]:
     return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in vars(interval).items()}
 
 
-def _mean(column: pd.Series) -> float | None:
+def _mean(column: NDArray[np.float64]) -> float | None:
     return float(column.mean()) if len(column) else None
 
 
 def _counts(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
     return {
         "n": len(rows),
-        "samples": int(frame["group"].nunique()),
+        "samples": len(set(frame["group"])),
         "unscored": len(frame) - len(rows),
-        "fallback": int(frame["fallback"].sum()),
-        "ties": int((rows["ties"] > 1).sum()),
-        "dropped": int(frame["dropped"].sum()),
-        "outside": int(frame["outside"].sum()),
+        "fallback": _sum(frame, "fallback"),
+        "ties": int((np.asarray(rows["ties"]) > 1).sum()),
+        "dropped": _sum(frame, "dropped"),
+        "outside": _sum(frame, "outside"),
     }
 
 
+def _sum(frame: pd.DataFrame, name: str) -> int:
+    return int(np.asarray(frame[name], dtype=np.int64).sum())
+
+
 def _slices(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    names = np.asarray(rows["slice"], dtype=object)
+    correct = np.asarray(rows["correct"], dtype=np.float64)
+    chance = np.asarray(rows["chance"], dtype=np.float64)
+    found = {str(name): names == name for name in sorted(set(names) - {""})}
     return {
-        str(name): {
-            "accuracy": float(part["correct"].mean()),
-            "n": len(part),
-            "chance": float(part["chance"].mean()),
+        name: {
+            "accuracy": float(correct[part].mean()),
+            "n": int(part.sum()),
+            "chance": float(chance[part].mean()),
         }
-        for name, part in rows[rows["slice"] != ""].groupby("slice", sort=True)
+        for name, part in found.items()
     }
 
 
@@ -137,11 +141,10 @@ def score_matrix(rows: pd.DataFrame) -> NDArray[np.float32]:
     Raises:
         UserError: If the rows have different numbers of classes.
     """
-    sizes = rows["scores"].map(len)
-    if sizes.nunique() != 1:
+    sizes = {len(scores) for scores in rows["scores"]}
+    if len(sizes) != 1:
         raise UserError(
-            f"records of one task have from {sizes.min()} to {sizes.max()} classes; "
-            "their parts do not belong together"
+            f"records of one task have from {min(sizes)} to {max(sizes)} classes; their parts do not belong together"
         )
     return np.stack([np.asarray(scores, dtype=np.float32) for scores in rows["scores"]])
 
@@ -155,7 +158,7 @@ def within_top(scores: NDArray[np.float32], labels: NDArray[np.int64], k: int) -
 
 
 def _class_mean(right: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    return float(pd.Series(right).groupby(labels).mean().mean())
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def _group_figures(slices: Mapping[str, Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:

@@ -224,9 +224,7 @@ def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[V
         for run in fitting:
             ours = points(run.metrics, expectation.metric)
             if ours is None:
-                results.append(
-                    Verdict(expectation, run, None, None, NOT_COMPARABLE, f"no {expectation.metric}")
-                )
+                results.append(Verdict(expectation, run, None, None, NOT_COMPARABLE, f"no {expectation.metric}"))
                 continue
             difference, verdict = judge(ours, expectation.figure.value)
             results.append(Verdict(expectation, run, ours, difference, verdict))

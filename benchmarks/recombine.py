@@ -80,10 +80,7 @@ def _combine_row(parts: Sequence[dict[str, Any]], how: str) -> dict[str, Any]:
 
 def _decided(scores: NDArray[np.float32], part: dict[str, Any]) -> dict[str, Any]:
     right = np.asarray(part["candidate_correct"], dtype=bool)
-    if len(right) == 0:
-        decision = decide_class(scores, int(part["target"]))
-    else:
-        decision = decide_rec(scores, right)
+    decision = decide_rec(scores, right) if len(right) else decide_class(scores, int(part["target"]))
     return {**vars(decision), "target": int(part["target"])}  # by overlap, which booleans do not tell
 
 
@@ -118,16 +115,11 @@ def view_scores(frame: pd.DataFrame, components: Sequence[str]) -> NDArray[np.fl
     owners = list(dict.fromkeys(owner for owner, _, _ in parts))
     views = list(dict.fromkeys(view for _, _, view in parts))
     complete = [f"{owner}/{view}" for owner in owners for view in views]
-    if not all(owner and view.startswith("view") for owner, _, view in parts) or sorted(complete) != sorted(
-        components
-    ):
+    if not all(owner and view.startswith("view") for owner, _, view in parts) or sorted(complete) != sorted(components):
         raise UserError(
-            "views can be weighted only where components are named like foveal/view0; "
-            f"this run has {list(components)}"
+            f"views can be weighted only where components are named like foveal/view0; this run has {list(components)}"
         )
-    stored = np.stack(
-        [np.stack([np.asarray(r, np.float32) for r in row]) for row in scored(frame)["component_scores"]]
-    )
+    stored = np.stack([np.stack([np.asarray(r, np.float32) for r in row]) for row in scored(frame)["component_scores"]])
     order = [list(components).index(name) for name in complete]
     grouped = stored[:, order].reshape(len(stored), len(owners), len(views), -1)
     return grouped.sum(axis=1)

@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.metrics import metrics_for
 from benchmarks.records import read_parts
 from falip.errors import UserError
 
@@ -70,7 +69,7 @@ class Run:
 
     @property
     def approximation(self) -> str:
-        """ "none" or "frozen"."""
+        """Either "none" or "frozen"."""
         return str(self.identity.get("approximation", "none"))
 
     @property
@@ -117,6 +116,8 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Metrics, worked out from the records (one shard of several may have written metrics.json)."""
+        from benchmarks.metrics import metrics_for  # scipy takes a second to load, and a list of runs needs none
+
         return metrics_for(self.kind, self.frame, self.group_shares)
 
     @property
@@ -158,9 +159,7 @@ def read_run(folder: Path) -> Run:
         f"labels.{key}" for key in info.get("labels") or {}
     }
     if missing - {"labels"}:
-        raise UserError(
-            f"{path} lacks {', '.join(sorted(missing))}. Delete the folder {folder} and run again"
-        )
+        raise UserError(f"{path} lacks {', '.join(sorted(missing))}. Delete the folder {folder} and run again")
     return Run(folder, info)
 
 
@@ -174,9 +173,7 @@ def discover(root: Path) -> list[Run]:
     for folder in run_folders(root):
         run = read_run(folder)
         if run.run_id in found:
-            logger.warning(
-                "run %s is at %s and at %s: using the first", run.run_id, found[run.run_id].path, folder
-            )
+            logger.warning("run %s is at %s and at %s: using the first", run.run_id, found[run.run_id].path, folder)
         found.setdefault(run.run_id, run)
     return list(found.values())
 
@@ -186,10 +183,7 @@ def select(runs: Iterable[Run], **labels: str) -> list[Run]:
     return [
         run
         for run in runs
-        if all(
-            run.labels.get(key) == value or (key == "task" and run.kind == value)
-            for key, value in labels.items()
-        )
+        if all(run.labels.get(key) == value or (key == "task" and run.kind == value) for key, value in labels.items())
     ]
 
 
@@ -242,7 +236,5 @@ def differences(trees: Iterable[Any]) -> list[dict[str, Any]]:
     """For each of several trees the leaves that are not the same in all; None where a tree lacks one."""
     flat = [flatten(tree) for tree in trees]
     paths = list(dict.fromkeys(path for leaves in flat for path in leaves))
-    varying = [
-        path for path in paths if len({json.dumps(leaves.get(path), sort_keys=True) for leaves in flat}) > 1
-    ]
+    varying = [path for path in paths if len({json.dumps(leaves.get(path), sort_keys=True) for leaves in flat}) > 1]
     return [{path: leaves.get(path) for path in varying} for leaves in flat]

@@ -99,7 +99,7 @@ def bootstrap_difference(
     """
     difference = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     codes, count = _cluster_codes(clusters, len(difference))
-    sums = np.bincount(codes, weights=difference, minlength=count)
+    sums = np.bincount(codes, weights=difference, minlength=count).astype(np.float64)
     sizes = np.bincount(codes, minlength=count).astype(np.float64)
     drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, np.random.default_rng(seed))))
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -164,12 +164,12 @@ def compare(
         UserError: If the runs did not answer the same queries, or no query was scored in both.
     """
     left, right = align(first, second, names)
-    scored = (left["status"] == "scored").to_numpy() & (right["status"] == "scored").to_numpy()
+    scored = (np.asarray(left["status"]) == "scored") & (np.asarray(right["status"]) == "scored")
     if not scored.any():
         raise UserError(f"{names[0]} and {names[1]} have no query that both could score")
-    a = left["correct"].to_numpy(dtype=bool)[scored]
-    b = right["correct"].to_numpy(dtype=bool)[scored]
-    bootstrap = bootstrap_difference(a, b, left["group"].to_numpy()[scored], resamples, seed)
+    a = np.asarray(left["correct"], dtype=bool)[scored]
+    b = np.asarray(right["correct"], dtype=bool)[scored]
+    bootstrap = bootstrap_difference(a, b, np.asarray(left["group"], dtype=object)[scored], resamples, seed)
     only_first, only_second, p_value = mcnemar_exact(a, b)
     return Comparison(bootstrap, only_first, only_second, p_value, int(scored.sum()), int((~scored).sum()))
 
@@ -193,9 +193,9 @@ def align(
             f"different queries: {len(only_left)} are only in the first and {len(only_right)} only in the "
             f"second, for example {example!r}. Compare runs of the same task, split and limit"
         )
-    moved = left["group"] != right["group"]
+    moved = np.asarray(left["group"], dtype=object) != np.asarray(right["group"], dtype=object)
     if moved.any():
-        example = left.loc[moved, "id"].iloc[0]
+        example = np.asarray(left["id"], dtype=object)[moved][0]
         raise UserError(
             f"{int(moved.sum())} queries belong to different images in {names[0]} and {names[1]}, "
             f"for example {example!r}: the two runs were made from different versions of the data"
@@ -205,14 +205,12 @@ def align(
 
 def _cluster_codes(clusters: ArrayLike, expected: int) -> tuple[NDArray[np.intp], int]:
     # Before anything else, so that clusters that are not set never pass for an easy case.
-    groups = pd.Series(np.asarray(clusters, dtype=object))
+    groups = np.asarray(clusters, dtype=object)
     if len(groups) != expected:
-        raise UserError(
-            f"{expected} values but {len(groups)} clusters: every value needs the image that it belongs to"
-        )
+        raise UserError(f"{expected} values but {len(groups)} clusters: every value needs the image that it belongs to")
     if expected == 0:
         raise UserError("there are no scored values to give an interval for")
-    missing = groups.isna() | (groups.astype(str) == "")
+    missing = np.asarray([group == "" or bool(pd.isna(group)) for group in groups])
     if missing.any():
         raise UserError(
             f"{int(missing.sum())} of {expected} values have no cluster, "

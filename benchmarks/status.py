@@ -38,7 +38,10 @@ def status_rows(runs: Iterable[Run], expected: Collection[str] | None = None) ->
     rows = [
         StatusRow(
             run.state,
-            *(run.labels[key] for key in ("task", "split", "backbone", "prompt")),
+            run.labels["task"],
+            run.labels["split"],
+            run.labels["backbone"],
+            run.labels["prompt"],
             run.run_id,
             _note(run),
         )
@@ -66,9 +69,7 @@ def render(rows: Iterable[StatusRow]) -> str:
     lines = [header, *(tuple(vars(row).values()) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header) - 1)]
     text = [
-        "  ".join(
-            [*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]
-        ).rstrip()
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]]).rstrip()
         for line in lines
     ]
     counts = {state: sum(row.state == state for row in rows) for state in sorted({row.state for row in rows})}
@@ -77,12 +78,8 @@ def render(rows: Iterable[StatusRow]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Lists the runs; 0 also when there are none, since that is an answer too."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.status", description="Lists runs and their state."
-    )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.status", description="Lists runs and their state.")
+    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
     root = parser.parse_args(argv).runs
     runs: list[Run] = []
     broken: list[StatusRow] = []
@@ -92,9 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         except UserError as error:
             broken.append(StatusRow(UNREADABLE, "", "", "", "", folder.name, str(error)))
     rows = status_rows(runs) + broken
-    sys.stdout.write(
-        (render(rows) if rows else f"no runs under {root}: start one with python -m benchmarks.run") + "\n"
-    )
+    sys.stdout.write((render(rows) if rows else f"no runs under {root}: start one with python -m benchmarks.run") + "\n")
     return 0
 
 

@@ -32,28 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.tables", description="Makes tables from finished runs."
-    )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("results/tables"), help="where tables go (%(default)s)"
-    )
-    parser.add_argument(
-        "--task", help="only this task (rec/refcoco) or kind of task (rec, classification, pointcloud)"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description="Makes tables from finished runs.")
+    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("results/tables"), help="where tables go (%(default)s)")
+    parser.add_argument("--task", help="only this task (rec/refcoco) or kind of task (rec, classification, pointcloud)")
     parser.add_argument("--experiment", help="only runs started by this experiment")
-    parser.add_argument(
-        "--baseline", default="plain", help="prompt that the others are compared with (%(default)s)"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 if a number differs from the published one"
-    )
-    parser.add_argument(
-        "--allow-subset", action="store_true", help="take runs on subsets too, and stamp the tables"
-    )
+    parser.add_argument("--baseline", default="plain", help="prompt that the others are compared with (%(default)s)")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a number differs from the published one")
+    parser.add_argument("--allow-subset", action="store_true", help="take runs on subsets too, and stamp the tables")
     parser.add_argument("--formats", default="csv,md", help="some of csv,md,latex (%(default)s)")
     return parser
 
@@ -70,9 +56,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
         text = write(table, found, arguments.out, formats, command, left_out(choice, table))
         sys.stdout.write(text + "\n")
     if arguments.strict and differing:
-        cells = "; ".join(
-            f"{v.expectation.task} {v.expectation.split} {v.expectation.prompt}" for v in differing
-        )
+        cells = "; ".join(f"{v.expectation.task} {v.expectation.split} {v.expectation.prompt}" for v in differing)
         sys.stderr.write(f"{len(differing)} numbers differ from the published ones: {cells}\n")
         return 1
     return 0
@@ -98,19 +82,13 @@ def choose(root: Path, task: str | None, experiment: str | None, allow_subset: b
     choice = usable(runs, allow_subset)
     if choice.runs:
         return choice
-    wanted = "".join(
-        f" of {name} {value}" for name, value in (("task", task), ("experiment", experiment)) if value
-    )
+    wanted = "".join(f" of {name} {value}" for name, value in (("task", task), ("experiment", experiment)) if value)
     if choice.subsets:
         raise UserError(
             f"the {len(choice.subsets)} finished runs{wanted} under {root} are on subsets, "
             "which a table takes only with --allow-subset"
         )
-    unfinished = (
-        f" ({len(choice.unfinished)} unfinished: see python -m benchmarks.status)"
-        if choice.unfinished
-        else ""
-    )
+    unfinished = f" ({len(choice.unfinished)} unfinished: see python -m benchmarks.status)" if choice.unfinished else ""
     raise UserError(
         f"no finished runs{wanted} under {root}{unfinished}. Make some with: "
         "python -m benchmarks.run task=rec/shapes prompt=falip"
@@ -132,12 +110,8 @@ def left_out(choice: Choice, table: Table) -> list[str]:
         return sum((run.kind, run.embedded) == (table.kind, table.embedded) for run in runs)
 
     unfinished, subsets = here(choice.unfinished), here(choice.subsets)
-    notes = (
-        [f"Left out: {unfinished} unfinished runs (see `python -m benchmarks.status`)."] if unfinished else []
-    )
-    return notes + (
-        [f"Left out: {subsets} runs on subsets (`--allow-subset` takes them)."] if subsets else []
-    )
+    notes = [f"Left out: {unfinished} unfinished runs (see `python -m benchmarks.status`)."] if unfinished else []
+    return notes + ([f"Left out: {subsets} runs on subsets (`--allow-subset` takes them)."] if subsets else [])
 
 
 def write(

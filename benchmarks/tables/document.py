@@ -19,9 +19,7 @@ _KINDS = {
     "classification": "Region-level image classification",
     "pointcloud": "Point cloud recognition",
 }
-_SUBSET_STAMP = (
-    "**SUBSET RUNS: not comparable with other subsets, with whole splits or with published numbers.**"
-)
+_SUBSET_STAMP = "**SUBSET RUNS: not comparable with other subsets, with whole splits or with published numbers.**"
 
 
 def document(table: Table, verdicts: Sequence[Verdict], command: str, notes: Sequence[str]) -> Document:
@@ -58,9 +56,7 @@ def _opening(table: Table, command: str, notes: Sequence[str]) -> tuple[str, ...
 
 def _commit(run: Run) -> str:
     git = run.info.get("git") or {}
-    return str(git.get("commit") or "unknown")[:12] + (
-        " (with uncommitted changes)" if git.get("dirty") else ""
-    )
+    return str(git.get("commit") or "unknown")[:12] + (" (with uncommitted changes)" if git.get("dirty") else "")
 
 
 def _versions(run: Run) -> Mapping[str, Any]:
@@ -70,10 +66,7 @@ def _versions(run: Run) -> Mapping[str, Any]:
 def _row_names(table: Table) -> dict[Row, tuple[str, ...]]:
     """Method, and backbone and text where rows differ in them."""
     several = {key: len({getattr(row, key) for row in table.rows}) > 1 for key in ("backbone", "text")}
-    return {
-        row: (row.method, *(getattr(row, key) or cells.EMPTY for key in several if several[key]))
-        for row in table.rows
-    }
+    return {row: (row.method, *(getattr(row, key) or cells.EMPTY for key in several if several[key])) for row in table.rows}
 
 
 def _row_header(table: Table) -> tuple[str, ...]:
@@ -108,6 +101,7 @@ def _main(table: Table) -> Grid:
 
 
 def _average_groups(table: Table) -> dict[str, list[Column]]:
+    """Columns to average: of one setting, and each split once (not two versions of its data)."""
     groups: dict[tuple[str, int | None], list[Column]] = {}
     for column in table.columns:
         groups.setdefault(column.setting, []).append(column)
@@ -115,7 +109,7 @@ def _average_groups(table: Table) -> dict[str, list[Column]]:
     return {
         "average" + (f" ({proposals})" if several and proposals else ""): members
         for (proposals, _), members in groups.items()
-        if len(members) > 1
+        if len(members) > 1 and len({(c.task, c.split) for c in members}) == len(members)
     }
 
 
@@ -134,9 +128,7 @@ def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:
         line.append(cells.percent(low))
         if low is not None and high is not None and high - low > 5e-4:
             line[-1] = f"{cells.percent(low)} to {cells.percent(high)}"
-            notes.append(
-                f"The {figure} of {column.label} differs between runs, which dropped different candidates."
-            )
+            notes.append(f"The {figure} of {column.label} differs between runs, which dropped different candidates.")
     return line, notes
 
 
@@ -146,10 +138,7 @@ def _paired(table: Table) -> Grid | None:
     names = _row_names(table)
     body = []
     for (row, column), pair in table.pairs.items():
-        if pair.result is None:
-            figures = (cells.EMPTY,) * 7
-        else:
-            figures = cells.comparison(pair.result)
+        figures = (cells.EMPTY,) * 7 if pair.result is None else cells.comparison(pair.result)
         body.append((*names[row], column.label, *figures, pair.reason))
     header = (*_row_header(table), "Data", "Difference", "95 % interval", "p", "Only it", "Only baseline")
     remarks = any(line[-1] for line in body)
@@ -239,15 +228,11 @@ def _views(table: Table) -> Grid | None:
         scores, labels = view_scores(run.frame, components), rows["target"].to_numpy()
         equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
-        body.append(
-            (*names[row], column.label, *map(cells.percent, (equal.accuracy, best.accuracy)), weights)
-        )
+        body.append((*names[row], column.label, *map(cells.percent, (equal.accuracy, best.accuracy)), weights))
     if not body:
         return None
     header = (*_row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
-    note = (
-        "**Searched on test labels** is an upper bound tuned on the answers, not a result; equal weights are."
-    )
+    note = "**Searched on test labels** is an upper bound tuned on the answers, not a result; equal weights are."
     return Grid("View weights", header, tuple(body), before=(note,))
 
 
@@ -275,9 +260,7 @@ def _published(verdicts: Sequence[Verdict]) -> Grid | None:
 
 def _published_line(verdict: Verdict) -> tuple[str, ...]:
     expected, figure = verdict.expectation, verdict.expectation.figure
-    where = " ".join(
-        part for part in (expected.task.partition("/")[2], expected.split, expected.proposals) if part
-    )
+    where = " ".join(part for part in (expected.task.partition("/")[2], expected.split, expected.proposals) if part)
     ours = cells.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
     if verdict.run is not None and expected.metric == "accuracy":
         ours = cells.with_interval(verdict.run.metrics)
@@ -288,9 +271,7 @@ def _published_line(verdict: Verdict) -> tuple[str, ...]:
         expected.metric,
         ours,
         figure.value,
-        cells.EMPTY
-        if verdict.difference is None
-        else cells.signed(verdict.difference, _decimals(figure.value)),
+        cells.EMPTY if verdict.difference is None else cells.signed(verdict.difference, _decimals(figure.value)),
         verdict.verdict + (f" ({verdict.reason})" if verdict.reason else ""),
         figure.source,
     )

@@ -109,10 +109,7 @@ def _table(kind: str, embedded: bool, runs: Sequence[Run], baseline: str) -> Tab
     ordered_rows = sorted(set(rows.values()), key=lambda row: _row_order(row, baseline))
     ordered_columns = sorted(set(columns.values()), key=_column_order)
     places = {
-        (row, column): cells[row, column]
-        for row in ordered_rows
-        for column in ordered_columns
-        if (row, column) in cells
+        (row, column): cells[row, column] for row in ordered_rows for column in ordered_columns if (row, column) in cells
     }
     notes = tuple(_text_notes(places))
     return Table(kind, embedded, tuple(ordered_columns), tuple(ordered_rows), places, baseline, notes)
@@ -148,9 +145,7 @@ def _columns(runs: Sequence[Run]) -> dict[str, Column]:
         varying = differences(members[0].identity.get("task") for members in versions.values())
         for members, words in zip(versions.values(), _told_apart(versions, varying), strict=True):
             stamps = [proposals] if proposals else []
-            stamps += (
-                [f"SUBSET of {limit if limit is not None else 'some'} samples"] if members[0].subset else []
-            )
+            stamps += [f"SUBSET of {limit if limit is not None else 'some'} samples"] if members[0].subset else []
             stamps += [words] if words else []
             label = f"{task.partition('/')[2]} {split}" + (f" ({', '.join(stamps)})" if stamps else "")
             columns |= {run.run_id: Column(task, split, proposals, limit, label) for run in members}
@@ -210,10 +205,7 @@ def _told_apart(keys: Iterable[str], varying: Iterable[Mapping[str, Any]]) -> li
     """A description of each variant; where words do not suffice, with a piece of the key's hash."""
     words = [describe(leaves) for leaves in varying]
     marks = [hashlib.sha256(key.encode()).hexdigest()[:6] for key in keys]
-    return [
-        text if words.count(text) == 1 else f"{text} #{mark}".strip()
-        for text, mark in zip(words, marks, strict=True)
-    ]
+    return [text if words.count(text) == 1 else f"{text} #{mark}".strip() for text, mark in zip(words, marks, strict=True)]
 
 
 def _brief(value: Any) -> str:
@@ -227,9 +219,7 @@ def _text_notes(cells: Mapping[tuple[Row, Column], Run]) -> list[str]:
         members = {column: run for (r, column), run in cells.items() if r == row}
         varying = differences(run.identity.get("text") for run in members.values())
         if any(varying):
-            parts = "; ".join(
-                f"{c.label}: {describe(leaves)}" for c, leaves in zip(members, varying, strict=True)
-            )
+            parts = "; ".join(f"{c.label}: {describe(leaves)}" for c, leaves in zip(members, varying, strict=True))
             notes.append(f"The text of {row.method} differs between columns ({parts}).")
     return notes
 
@@ -243,9 +233,7 @@ def _paired(run: Run, row: Row, column: Column, table: Table) -> Paired:
     same_text = {r: rival for r, rival in rivals.items() if r.text == row.text}
     chosen = same_text or rivals
     if len(chosen) > 1:
-        chosen = {
-            r: rival for r, rival in chosen.items() if r.approximation == "none" and not r.variant
-        } or chosen
+        chosen = {r: rival for r, rival in chosen.items() if r.approximation == "none" and not r.variant} or chosen
     if not chosen:
         return Paired(None, None, f"no run of {table.baseline}")
     if len(chosen) > 1:

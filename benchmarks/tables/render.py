@@ -53,9 +53,7 @@ def markdown(document: Document) -> str:
 def _pipes(grid: Grid) -> str:
     lines = [tuple(_escape(cell) for cell in line) for line in (grid.header, *grid.body)]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(grid.header))]
-    padded = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines
-    ]
+    padded = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
     return "\n".join([padded[0], rule, *padded[1:]])
 

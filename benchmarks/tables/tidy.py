@@ -33,8 +33,7 @@ def published_csv(verdicts: Sequence[Verdict]) -> str:
     return _csv(
         {
             **{
-                k: getattr(v.expectation, k)
-                for k in ("task", "split", "proposals", "backbone", "prompt", "text", "metric")
+                k: getattr(v.expectation, k) for k in ("task", "split", "proposals", "backbone", "prompt", "text", "metric")
             },
             "run_id": v.run.run_id if v.run else "",
             "ours": v.ours,

@@ -16,7 +16,7 @@ from benchmarks.records import Record, write_part
 def rec_records(
     images: int = 6, expressions: int = 3, candidates: int = 4, skill: float = 1.0, seed: int = 0
 ) -> list[Record]:
-    """Expressions on images; with `skill` 0 the scores know nothing of the target. The truth does not depend on it."""
+    """Expressions on images; with `skill` 0 the scores know nothing of the target, which it does not move."""
     truth = np.random.default_rng(7)
     noise = np.random.default_rng(seed)
     records = []

@@ -1,0 +1,265 @@
+"""Tables from finished runs, through the command that users type."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from fake_runs import class_records, rec_records, unscored, write_pair, write_run
+
+from benchmarks.tables.__main__ import main
+
+B16 = "openai/clip-vit-base-patch16"
+REFCOCO = {"task": "rec/refcoco", "split": "testA", "backbone": B16}
+
+
+@pytest.fixture
+def make(tmp_path, capsys):
+    """Calls the command and returns its exit status, what it printed, and its files."""
+
+    def call(*arguments: str):
+        out = tmp_path / "out"
+        status = main(["--runs", str(tmp_path / "runs"), "--out", str(out), *arguments])
+        printed = capsys.readouterr()
+        files = {path.name: path.read_text(encoding="utf-8") for path in sorted(out.glob("*"))} if out.is_dir() else {}
+        return status, printed, files
+
+    return call
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(text.splitlines()))
+
+
+def section(markdown: str, title: str) -> str:
+    return markdown.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def line(text: str, start: str) -> list[str]:
+    found = next(line for line in text.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_a_table_has_methods_chance_oracle_and_the_paired_comparison(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    status, printed, files = make()
+    page = files["rec_embedded.md"]
+    assert status == 0 and page in printed.out
+    assert page.startswith(
+        "# Referring expression comprehension: embedded benchmark\n\nMade by `python -m benchmarks.tables"
+    )
+    for fact in ("embedded benchmark, drawn by code", "torch 2.13.0", "0123456789ab"):
+        assert fact in page
+    main_table = section(page, "Accuracy")
+    assert "shapes val (gt)" in main_table and "±" in main_table
+    assert line(main_table, "chance")[1] == "25.0" and line(main_table, "oracle")[1] == "100.0"
+    cells = {row["prompt"]: row for row in rows(files["rec_embedded.csv"])}
+    assert line(main_table, "falip")[1].startswith(f"{100 * float(cells['falip']['accuracy']):.1f}")
+    difference = float(cells["falip"]["accuracy"]) - float(cells["plain"]["accuracy"])
+    assert float(cells["falip"]["difference"]) == pytest.approx(difference)
+    assert line(section(page, "Compared with plain"), "falip")[2] == f"{100 * difference:+.1f}"
+    assert cells["plain"]["difference"] == ""
+    assert {row["slice"] for row in rows(files["rec_embedded_slices.csv"])} == {"colour", "shape"}
+
+
+def test_the_same_runs_give_the_same_bytes(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    assert make("--formats", "csv,md,latex")[2] == make("--formats", "csv,md,latex")[2]
+
+
+def test_no_runs_is_an_error_that_says_where_and_how(make, tmp_path):
+    status, printed, files = make("--task", "rec")
+    assert status == 2 and not files
+    assert str(tmp_path / "runs") in printed.err and "python -m benchmarks.run" in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_unfinished_runs_are_left_out_and_said_to_be(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    write_run(tmp_path / "runs", "ccc", rec_records()[:4], expected=18, status="started", labels={"prompt": "crop"})
+    _, _, files = make()
+    assert "crop" not in files["rec_embedded.csv"]
+    assert "Left out: 1 unfinished" in files["rec_embedded.md"]
+
+
+def test_subsets_are_refused_and_stamped_when_allowed(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(), identity={"limit": 6})
+    status, printed, _ = make()
+    assert status == 2 and "--allow-subset" in printed.err
+    status, _, files = make("--allow-subset")
+    assert status == 0
+    assert "SUBSET RUNS: not comparable" in files["rec_embedded.md"]
+    assert "shapes val (gt, SUBSET of 6 samples)" in files["rec_embedded.md"]
+    assert rows(files["rec_embedded.csv"])[0]["subset"] == "True"
+
+
+def test_a_subset_and_a_whole_split_never_share_a_column(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(images=3), identity={"limit": 3})
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "falip"})
+    _, _, files = make("--allow-subset")
+    found = section(files["rec_embedded.md"], "Accuracy")
+    assert sorted(cell == "-" for cell in line(found, "plain")[1:]) == [False, True]
+    assert sorted(cell == "-" for cell in line(found, "falip")[1:]) == [False, True]
+    assert "average" not in found
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        ({"labels": {"proposals": "detected"}}, "refcoco testA (detected)"),
+        ({"identity": {"task": {"dataset": {"annotations": "other"}}}}, "annotations=other"),
+    ],
+)
+def test_other_data_makes_another_column(other, shown, make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(), labels=REFCOCO)
+    changes = {**other, "labels": {**REFCOCO, "prompt": "falip", **other.get("labels", {})}}
+    write_run(tmp_path / "runs", "bbb", rec_records(), **changes)
+    _, _, files = make()
+    found = section(files["rec.md"], "Accuracy")
+    assert shown in found
+    assert line(found, "falip")[1:].count("-") == 1 and line(found, "plain")[1:].count("-") == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "shown"),
+    [
+        ({"identity": {"prompt": {"name": "falip", "version": 1, "alpha": 0.5}}}, "falip (alpha=0.5)"),
+        ({"identity": {"approximation": "frozen"}}, "falip [approximation: frozen]"),
+        ({"labels": {"text": "this_is"}}, "this_is"),
+        ({"labels": {"backbone": "openai/clip-vit-base-patch32"}}, "openai/clip-vit-base-patch32"),
+    ],
+)
+def test_another_way_to_answer_makes_another_row(other, shown, make, tmp_path):
+    labels = {**REFCOCO, "prompt": "falip"}
+    write_run(tmp_path / "runs", "aaa", rec_records(seed=1), labels=labels)
+    changes = {**other, "labels": {**labels, **other.get("labels", {})}}
+    write_run(tmp_path / "runs", "bbb", rec_records(seed=2), **changes)
+    _, _, files = make()
+    found = section(files["rec.md"], "Accuracy")
+    assert shown in found
+    assert len([text for text in found.splitlines() if text.startswith("| falip")]) == 2
+
+
+def test_variants_whose_words_look_alike_stay_apart(make, tmp_path):
+    for i, tail in enumerate(("aaaa", "bbbb")):
+        prompt = {"name": "falip", "weights": "0" * 40 + tail}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels={"prompt": "falip"}, identity={"prompt": prompt})
+    _, _, files = make()
+    assert len(rows(files["rec_embedded.csv"])) == 2
+
+
+def test_a_text_that_depends_on_the_data_gets_a_footnote_and_keeps_its_row(make, tmp_path):
+    for i, split in enumerate(("testA", "testB")):
+        labels = {**REFCOCO, "split": split, "text": "subtract"}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels=labels, identity={"text": {"pool": i}})
+    _, _, files = make()
+    found = section(files["rec.md"], "Accuracy")
+    assert "The text of plain differs between columns (refcoco testA (gt): pool=0; refcoco testB (gt): pool=1)." in found
+    assert line(found, "plain")[3] != "-"  # the average
+
+
+def test_the_average_needs_every_column(make, tmp_path):
+    for i, (split, prompt) in enumerate([("testA", "plain"), ("testB", "plain"), ("testA", "falip")]):
+        labels = {**REFCOCO, "split": split, "prompt": prompt}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(skill=i), labels=labels)
+    _, _, files = make()
+    found = section(files["rec.md"], "Accuracy")
+    first, second = (float(cell.split(" ")[0]) for cell in line(found, "plain")[1:3])
+    assert float(line(found, "plain")[3]) == pytest.approx((first + second) / 2, abs=0.1)
+    assert line(found, "falip")[3] == "-"
+
+
+def test_embedded_and_published_data_never_share_a_table(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    write_run(tmp_path / "runs", "ccc", rec_records(), labels={**REFCOCO, "prompt": "falip"})
+    _, _, files = make("--task", "rec")
+    assert "refcoco" not in files["rec_embedded.md"] and "Published" not in files["rec_embedded.md"]
+    assert "shapes" not in files["rec.md"].replace("0 drawn", "")
+    assert "rec_embedded_published.csv" not in files
+
+
+def test_strict_fails_on_a_number_that_differs(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(skill=9), labels={**REFCOCO, "prompt": "falip"})
+    assert make()[0] == 0
+    status, printed, files = make("--strict")
+    assert status == 1 and "rec/refcoco testA falip" in printed.err
+    found = {(row["task"], row["split"], row["prompt"]): row for row in rows(files["rec_published.csv"])}
+    ours = found["rec/refcoco", "testA", "falip"]
+    assert (ours["ours"], ours["published"], ours["verdict"]) == ("100.0", "44.2", "differs")
+    assert float(ours["difference"]) == pytest.approx(55.8)
+    assert found["rec/refcoco", "testB", "falip"]["verdict"] == "not run"
+    assert "+55.8" in section(files["rec.md"], "Beside the published numbers")
+
+
+def test_strict_passes_embedded_runs(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    assert make("--strict")[0] == 0
+
+
+def test_unscored_queries_are_shown(make, tmp_path):
+    records = rec_records()
+    write_run(tmp_path / "runs", "aaa", [unscored(records[0]), *records[1:]])
+    _, _, files = make()
+    assert "(1 unscored)" in line(section(files["rec_embedded.md"], "Accuracy"), "plain")[1]
+    assert rows(files["rec_embedded.csv"])[0]["unscored"] == "1"
+
+
+def test_waterbirds_shows_its_groups(make, tmp_path):
+    shares = {"landbird on land": 0.9, "landbird on water": 0.1}
+    write_run(
+        tmp_path / "runs",
+        "aaa",
+        class_records(slices=tuple(shares)),
+        labels={"task": "classification/waterbirds", "proposals": ""},
+        identity={"task": {"dataset": {"group_shares": shares}}},
+    )
+    _, _, files = make()
+    found = line(section(files["classification.md"], "Groups"), "plain")
+    cell = rows(files["classification.csv"])[0]
+    assert found[3] == f"{100 * float(cell['group_weighted_mean']):.1f}"
+    assert found[5] == cell["group_worst_group"]
+
+
+def test_searched_view_weights_stand_apart_from_the_result(make, tmp_path):
+    records = class_records(views=6, samples=60, skill=0.3)
+    labels = {"task": "pointcloud/solids", "prompt": "falip", "proposals": ""}
+    write_run(tmp_path / "runs", "aaa", records, labels=labels, components=[f"falip/view{i}" for i in range(6)])
+    _, _, files = make()
+    page = files["pointcloud_embedded.md"]
+    equal, searched = (float(cell) for cell in line(section(page, "View weights"), "falip")[2:4])
+    assert searched > equal
+    assert "Searched on test labels" in section(page, "View weights")
+    assert line(section(page, "Accuracy"), "falip")[1].startswith(f"{equal:.1f}")
+    assert f"{searched:.1f}" not in section(page, "Accuracy")
+
+
+def test_a_run_of_an_experiment_can_be_picked(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(), overrides=["+experiment=one"])
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "falip"}, overrides=["+experiment=two"])
+    _, _, files = make("--experiment", "two")
+    assert [row["prompt"] for row in rows(files["rec_embedded.csv"])] == ["falip"]
+
+
+def test_latex_is_written_when_asked_and_escapes(make, tmp_path):
+    write_pair(tmp_path / "runs", text="photo_of")
+    assert "rec_embedded.tex" not in make()[2]
+    text = make("--formats", "latex")[2]["rec_embedded.tex"]
+    assert r"\begin{tabular}" in text and r"$\pm$" in text and r"photo\_of" in text
+    body = [row for row in text.splitlines() if row.endswith(r"\\")]
+    assert body and text.count(r"\begin{table}") == text.count(r"\end{table}")
+
+
+def test_unknown_formats_are_refused(make):
+    status, printed, _ = make("--formats", "pdf")
+    assert status == 2 and "csv, md, latex" in printed.err
+
+
+def test_files_of_an_earlier_call_do_not_linger(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records())
+    assert "rec_embedded_slices.csv" in make()[2]
+    for path in Path(tmp_path / "runs").rglob("*.parquet"):
+        path.unlink()
+    (folder,) = {path.parent for path in Path(tmp_path / "runs").rglob("run.json")}
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    write_run(tmp_path / "other", "bbb", [type(r)(**{**vars(r), "slice": ""}) for r in rec_records()])
+    assert "rec_embedded_slices.csv" not in make("--runs", str(tmp_path / "other"))[2]
