@@ -1,0 +1,116 @@
+"""Weights: one snapshot at a pinned or recorded revision, found again without the network."""
+
+from dataclasses import replace
+
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from benchmarks.acquire import weights
+from benchmarks.acquire.assets import Options
+from benchmarks.acquire.sources import REVISIONS
+from falip.errors import UserError
+
+B16 = "openai/clip-vit-base-patch16"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub:
+    """Stands in for huggingface_hub: what was asked, and a cache in a folder."""
+
+    def __init__(self, cache):
+        self.cache = cache
+        self.files = ["config.json", "merges.txt", "pytorch_model.bin", "tf_model.h5"]
+        self.calls = []
+
+    def snapshot(self, repo_id, revision, allow_patterns):
+        self.calls.append((repo_id, revision, allow_patterns))
+        commit = revision if len(revision) == 40 else COMMIT
+        folder = self.cache / f"models--{repo_id.replace('/', '--')}" / "snapshots" / commit
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in self.files:
+            if name.endswith((".json", ".txt")) or name in allow_patterns:
+                (folder / name).write_text(name)
+        return str(folder)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    made = Hub(tmp_path / "cache")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", made.snapshot)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: made.files)
+    return made
+
+
+@pytest.fixture
+def options(tmp_path):
+    said: list[str] = []
+    made = Options(tmp_path / "data", say=said.append)
+    object.__setattr__(made, "said", said)
+    return made
+
+
+def test_the_pinned_revision_is_fetched_once_and_nothing_but_what_is_needed(hub, options):
+    weights.acquire_weights(B16, None, options)
+    assert hub.calls == [(B16, REVISIONS[B16], ["*.json", "merges.txt", "*.model", "pytorch_model.bin"])]
+    weights.acquire_weights(B16, None, options)
+    assert len(hub.calls) == 1 and "nothing to do" in options.said[-1]
+
+
+def test_safetensors_are_preferred(hub, options):
+    hub.files.append("model.safetensors")
+    weights.acquire_weights(B16, None, options)
+    assert hub.calls[0][2][-1] == "model.safetensors" and "pytorch_model.bin" not in hub.calls[0][2]
+
+
+def test_the_first_revision_of_another_repository_is_recorded_and_kept(hub, options):
+    weights.acquire_weights("someone/clip", None, options)
+    assert hub.calls[0][1] == "main"
+    assert weights.pinned_revision("someone/clip", options.root) == COMMIT
+    weights.acquire_weights("someone/clip", None, options)
+    assert len(hub.calls) == 1
+    weights.acquire_weights("someone/clip", "f" * 40, options)
+    assert hub.calls[1][1] == "f" * 40
+
+
+def test_a_lost_file_is_fetched_again_at_the_recorded_revision(hub, options):
+    weights.acquire_weights("someone/clip", None, options)
+    next(hub.cache.rglob("pytorch_model.bin")).unlink()
+    weights.acquire_weights("someone/clip", None, options)
+    assert hub.calls[1][1] == COMMIT and list(hub.cache.rglob("pytorch_model.bin"))
+
+
+def test_offline_the_cache_is_enough_and_the_hub_is_not_asked(hub, options, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: pytest.fail("the hub was asked"))
+    weights.acquire_weights(B16, None, options)
+    assert "complete at revision" in options.said[-1]
+
+
+def test_offline_without_a_cache_is_an_error_with_a_mend(hub, options, monkeypatch):
+    def absent(*_, **__):
+        raise LocalEntryNotFoundError("Cannot find the requested files in the disk cache\nand more")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
+    with pytest.raises(UserError, match=r"Cannot find the requested files in the disk cache\. .*HF_ENDPOINT"):
+        weights.acquire_weights(B16, None, options)
+
+
+def test_a_repository_without_weights_is_an_error(hub, options):
+    hub.files = ["config.json"]
+    with pytest.raises(UserError, match="not a CLIP of transformers"):
+        weights.acquire_weights(B16, None, options)
+
+
+def test_a_dry_run_asks_nothing_and_names_the_mirror_of_the_hub(hub, options, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    weights.acquire_weights(B16, None, replace(options, dry_run=True))
+    assert not hub.calls and not options.root.exists()
+    assert "from http://127.0.0.1:1" in options.said[0] and REVISIONS[B16] in options.said[0]
+
+
+@pytest.mark.parametrize("name", ["ViT-B/16/x", "../../etc", "clip"])
+def test_what_cannot_be_a_repository_is_refused(options, name):
+    with pytest.raises(UserError, match="not a repository of the hub"):
+        weights.acquire_weights(name, None, options)
