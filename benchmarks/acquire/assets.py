@@ -87,7 +87,7 @@ def shortfalls(asset: Asset, folder: Path) -> list[str]:
     """What the folder lacks of the files that the asset must have, one line each; empty if whole."""
     lacking = []
     for expected in asset.expected:
-        found = [path for path in folder.glob(expected.pattern) if path.is_file()] if folder.is_dir() else []
+        found = [path for path in folder.glob(expected.pattern) if path.is_file()]
         source = f" ({expected.source})" if expected.source else ""
         if len(found) < expected.count:
             lacking.append(f"{expected.pattern}: {len(found)} of {expected.count} files{source}")
@@ -198,6 +198,9 @@ def _obtain(archive: Archive, staging: Path, known: str, options: Options) -> So
     target = staging / archive.file
     left = list(mirrors(archive.file, archive.urls, options.mirror))
     digest = f"sha256:{known}" if known else archive.digest
+    finished = download.read_receipt(target)
+    if known and finished is not None and finished.sha256 != known:
+        download.discard(target)
     while True:
         try:
             receipt = download.fetch(left, target, digest=digest, say=options.say)
@@ -208,9 +211,6 @@ def _obtain(archive: Archive, staging: Path, known: str, options: Options) -> So
                 f"{error}\nThe expected sha256 is that of the first download. If the publisher has replaced the file, "
                 f"delete the folder's {manifest.NAME} and its files, and run the command again."
             ) from None
-        if known and receipt.sha256 != known:
-            download.discard(target)
-            continue
         options.say(f"unpacking {archive.file} ({human(receipt.size)} from {receipt.url})")
         try:
             _unpack_beside(target, archive, staging)
@@ -268,11 +268,17 @@ def _find_folder(asset: Asset, unpacked: Path) -> Path:
 
 
 def _record(asset: Asset, folder: Path, sources: list[Source], origin: str, options: Options) -> None:
-    files = manifest.record_files(folder)
+    files = manifest.record_files(folder, None if asset.archives else _matching(asset, folder))
     made = Manifest(asset.name, asset.title, asset.licence, origin, files, tuple(sources))
     manifest.write(folder, made)
     total = sum(record.size for record in files.values())
     options.say(f"{asset.name}: complete, {origin}: {len(files)} files, {human(total)} in {folder}")
+
+
+def _matching(asset: Asset, folder: Path) -> list[str]:
+    """The files that the asset names: all that is recorded of a folder in which the user may keep other things."""
+    found = {path for expected in asset.expected for path in folder.glob(expected.pattern) if path.is_file()}
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
 def _require_space(asset: Asset, staging: Path) -> None:

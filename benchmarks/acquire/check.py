@@ -99,7 +99,7 @@ def missing_assets(tables: Iterable[str], root: str | Path) -> list[Missing]:
 
 def asset_state(asset: Asset, root: Path) -> State:
     """How it stands with one asset of `ASSETS`."""
-    return _folder_state(asset.name, root / asset.folder, root, asset.name)
+    return _folder_state(asset.name, root / asset.folder, root, [expected.pattern for expected in asset.expected])
 
 
 def weights_state(backbone: str, root: Path) -> State:
@@ -118,7 +118,7 @@ def screen(root: Path) -> tuple[str, bool]:
     memory: dict[str, State] = {}
     lines = [f"data in {root.absolute()}"]
     states = [asset_state(asset, root) for asset in ASSETS.values()]
-    states.append(_folder_state(COCO_IMAGES_FOLDER, root / COCO_IMAGES_FOLDER, root, COCO_IMAGES_FOLDER))
+    states.append(_folder_state(COCO_IMAGES_FOLDER, root / COCO_IMAGES_FOLDER, root, ["*.jpg"]))
     images = manifest.read(root / COCO_IMAGES_FOLDER)
     if images is not None:
         states[-1] = State(states[-1].asset, states[-1].status, f"{states[-1].detail}; {', '.join(sorted(images.parts))}")
@@ -159,7 +159,7 @@ def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None
 def _lacking_images(recipe: Recipe, splits: Iterable[str], root: Path, memory: dict[str, State]) -> list[str]:
     folder = root / COCO_IMAGES_FOLDER
     if COCO_IMAGES_FOLDER not in memory:
-        memory[COCO_IMAGES_FOLDER] = _folder_state(COCO_IMAGES_FOLDER, folder, root, COCO_IMAGES_FOLDER)
+        memory[COCO_IMAGES_FOLDER] = _folder_state(COCO_IMAGES_FOLDER, folder, root, ["*.jpg"])
     state = memory[COCO_IMAGES_FOLDER]
     if not state.complete:
         return [_reason(state)]
@@ -169,7 +169,8 @@ def _lacking_images(recipe: Recipe, splits: Iterable[str], root: Path, memory: d
     return [f"images of {', '.join(lacking)} not fetched"] if lacking else []
 
 
-def _folder_state(name: str, folder: Path, root: Path, staging: str) -> State:
+def _folder_state(name: str, folder: Path, root: Path, patterns: Iterable[str]) -> State:
+    """How it stands with a folder; `patterns` are globs of the files that it is for."""
     recorded = manifest.read(folder)
     if recorded is not None:
         damaged = manifest.damaged(folder, recorded)
@@ -177,9 +178,9 @@ def _folder_state(name: str, folder: Path, root: Path, staging: str) -> State:
             return State(name, "damaged", f"{len(damaged)} of {len(recorded.files)} files missing or of another size")
         total = sum(record.size for record in recorded.files.values())
         return State(name, "complete", f"{len(recorded.files)} files, {human(total)}")
-    if folder.is_dir() and any(folder.iterdir()):
+    if any(next(folder.glob(pattern), None) for pattern in patterns):
         return State(name, "not recorded", "files are there, never verified")
-    begun = root / PARTIAL / staging
+    begun = root / PARTIAL / name
     size = sum(path.stat().st_size for path in begun.rglob("*") if path.is_file()) if begun.is_dir() else 0
     return State(name, "partial", f"{human(size)} downloaded so far") if size else State(name, "absent")
 

@@ -221,19 +221,29 @@ _IMAGENET_S_MASKS = Asset(
     homepage="https://github.com/LUSSeg/ImageNet-S",
 )
 
+IMAGENET_S_IMAGES = "ImageNetS919/validation"
+"""Below the folder of `imagenet_s_images`."""
+IMAGENET_NAMES = "LOC_synset_mapping.txt"
+"""ImageNet-1k's own list of synsets and their lemmas, from which classes are named."""
+
 _IMAGENET_S_IMAGES = Asset(
     name="imagenet_s_images",
-    title="ImageNet-S (919 classes): the validation images, a part of ImageNet-1k's",
-    folder="imagenet_s/ImageNetS919/validation",
-    expected=(Expected("n*/*.JPEG", 12_419, "LUSSeg/ImageNet-S README.md"),),
+    title="ImageNet-S (919 classes): the validation images and the names, a part of ImageNet-1k",
+    folder="imagenet_s",
+    expected=(
+        Expected(f"{IMAGENET_S_IMAGES}/n*/*.JPEG", 12_419, "LUSSeg/ImageNet-S README.md"),
+        Expected(IMAGENET_NAMES, 1),
+    ),
     licence="ImageNet's terms of access: non-commercial research and education",
     homepage="https://image-net.org/download.php",
     steps=(
-        "Ask for access to ILSVRC2012 at https://image-net.org/download.php and accept its terms.",
-        "Download and unpack the validation images (ILSVRC2012_img_val.tar, 6.3 GB) into any folder DIR.",
-        "Run `python -m scripts.data imagenet_s --imagenet DIR`: it copies the images that have a mask. Or prepare "
-        "the folder with datapreparation/data_preparation.sh of LUSSeg/ImageNet-S and run `python -m scripts.data "
-        "imagenet_s`.",
+        "Ask for access to ILSVRC2012 at https://image-net.org/download.php (or at Kaggle, competition "
+        "imagenet-object-localization-challenge) and accept the terms.",
+        "Download and unpack the validation images (6.3 GB) into any folder DIR, with LOC_synset_mapping.txt, which comes "
+        "with Kaggle's copy.",
+        "Run `python -m scripts.data imagenet_s --imagenet DIR`: it copies the names and the images that have a mask. Or "
+        "prepare {folder} with datapreparation/data_preparation.sh of LUSSeg/ImageNet-S, put LOC_synset_mapping.txt into "
+        "it, and run `python -m scripts.data imagenet_s`.",
     ),
 )
 
@@ -271,6 +281,7 @@ _SCANOBJECTNN = Asset(
         Expected("**/main_split/test_objectdataset.h5", 1, rows=581),
         Expected("**/main_split/test_objectdataset_augmentedrot_scale75.h5", 1, rows=2_882),
         Expected("**/main_split_nobg/test_objectdataset.h5", 1, rows=581),
+        Expected("**/main_split*/*.h5", 3),
     ),
     licence="by request; the authors' terms of use",
     homepage="https://hkust-vgd.github.io/scanobjectnn/",

@@ -79,11 +79,13 @@ def test_damaged_partial_and_unrecorded_are_told_apart(tmp_path):
     (tmp_path / ".partial/modelnet40").mkdir(parents=True)
     (tmp_path / ".partial/modelnet40/modelnet40_ply_hdf5_2048.zip.part").write_bytes(bytes(2000))
     (tmp_path / "stanford_dogs/lists").mkdir(parents=True)
+    (tmp_path / "stanford_dogs/lists/test_list.mat").write_bytes(b"")
+    (tmp_path / "imagenet_s/ImageNetS919/validation-segmentation").mkdir(parents=True)
     states = {name: check.asset_state(asset, tmp_path) for name, asset in ASSETS.items()}
     assert states["cub"].status == "damaged" and "1 of 1 files" in states["cub"].detail
     assert states["modelnet40"].status == "partial" and "2 kB" in states["modelnet40"].detail
     assert states["stanford_dogs"].status == "not recorded"
-    assert states["waterbirds"].status == "absent"
+    assert states["waterbirds"].status == states["imagenet_s_images"].status == "absent"
 
 
 def test_an_unknown_table_lists_the_tables(tmp_path):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.acquire import imagenet
-from benchmarks.acquire.assets import Options
+from benchmarks.acquire import imagenet, manifest
+from benchmarks.acquire.assets import Options, acquire
 from falip.errors import UserError
 
 TOP = "imagenet_s/ImageNetS919"
@@ -24,12 +24,28 @@ def test_the_image_of_each_mask_is_copied_from_wherever_it_lies(tmp_path, option
     (source / "val").mkdir(parents=True)
     for number in (236, 293, 500):
         (source / "val" / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(b"%d" % number)
+    (source / "LOC_synset_mapping.txt").write_text("n01440764 tench, Tinca tinca\n")
     imagenet.copy_images(source, options)
+    assert (options.root / "imagenet_s" / "LOC_synset_mapping.txt").is_file()
     images = options.root / TOP / "validation"
     assert {p.relative_to(images).as_posix(): p.read_bytes() for p in images.rglob("*.*")} == {
         "n01440764/ILSVRC2012_val_00000293.JPEG": b"293",
         "n01443537/ILSVRC2012_val_00000236.JPEG": b"236",
     }
+
+
+def test_the_copied_images_are_recorded_and_nothing_else_of_the_folder_is(tmp_path, options, small):
+    source = tmp_path / "ILSVRC2012"
+    source.mkdir()
+    for number in (236, 293):
+        (source / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(b"%d" % number)
+    images = small("imagenet_s_images")
+    imagenet.copy_images(source, options)
+    with pytest.raises(UserError, match=r"LOC_synset_mapping.txt: 0 of 1 files"):
+        acquire(images, options)
+    (options.root / "imagenet_s" / "LOC_synset_mapping.txt").write_text("n01440764 tench, Tinca tinca\n")
+    acquire(images, options)
+    assert len(manifest.read(options.root / "imagenet_s").files) == 3
 
 
 def test_what_is_lacking_is_named_and_nothing_is_copied(tmp_path, options):
