@@ -57,7 +57,7 @@ def classification_metrics(frame: pd.DataFrame, group_shares: Mapping[str, float
             the one that the group-DRO literature calls average accuracy (kohpangwei/group_DRO README).
 
     Raises:
-        UserError: If the groups of the records and of the shares differ.
+        UserError: If a group of the records has no share.
     """
     figures = {**_common(frame), **_class_figures(frame)}
     if group_shares is not None:
@@ -90,14 +90,15 @@ def _mean(column: NDArray[np.float64]) -> float | None:
 
 
 def _counts(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
+    samples = frame.drop_duplicates("group")  # these two are the same for all queries of an image
     return {
         "n": len(rows),
-        "samples": len(set(frame["group"])),
+        "samples": len(samples),
         "unscored": len(frame) - len(rows),
         "fallback": _sum(frame, "fallback"),
         "ties": int((np.asarray(rows["ties"]) > 1).sum()),
-        "dropped": _sum(frame, "dropped"),
-        "outside": _sum(frame, "outside"),
+        "dropped": _sum(samples, "dropped"),
+        "outside": _sum(samples, "outside"),
     }
 
 
@@ -162,7 +163,7 @@ def _class_mean(right: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 
 def _group_figures(slices: Mapping[str, Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:
-    if set(slices) != set(shares):
+    if not set(slices) <= set(shares):
         raise UserError(
             f"the records have the groups {sorted(slices)} but training shares are given for "
             f"{sorted(shares)}: a weighted mean needs both for every group"
@@ -173,7 +174,9 @@ def _group_figures(slices: Mapping[str, Mapping[str, Any]], shares: Mapping[str,
     return {
         "mean": sum(values["accuracy"] * values["n"] for values in slices.values())
         / sum(values["n"] for values in slices.values()),
-        "weighted_mean": sum(accuracy[name] * share for name, share in shares.items()) / total,
+        "weighted_mean": sum(accuracy[name] * share for name, share in shares.items()) / total
+        if set(slices) == set(shares)
+        else None,  # a small subset may lack a group
         "worst": accuracy[worst],
         "worst_group": worst,
         "shares": {name: share / total for name, share in shares.items()},

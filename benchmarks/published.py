@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.identity import classify
 from benchmarks.runs import Run
 from falip.errors import UserError
 
@@ -56,12 +57,14 @@ class Figure:
 class Expectation:
     """A published number that one of our results should come near.
 
+    Several expectations may name one figure, where the source leaves open which of our prompts it means.
+
     Attributes:
         task: Our label, such as rec/refcoco.
         split: Our label.
         proposals: Our label, or "" where there are none.
         backbone: Our label, or "*" for any (chance does not depend on it).
-        prompt: Our label, or "*".
+        prompt: Our label, with the overrides that are part of it ("foveal,mask_form=diagonal"), or "*".
         text: Our label, or "*" where the source does not say.
         metric: Which of our metrics: accuracy, top1, top5, class_mean_top1, class_mean_top5 or chance.
         figure: What was published.
@@ -191,23 +194,29 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append("subset")
     if expectation.proposals and labels.get("proposals") != expectation.proposals:
         reasons.append(f"proposals {labels.get('proposals')}, published {expectation.proposals}")
-    for key in ("backbone", "text"):
-        wanted = getattr(expectation, key)
-        if wanted not in (ANY, labels.get(key)):
-            reasons.append(f"{key} {labels.get(key)}, published {wanted}")
+    if expectation.backbone not in (ANY, _without_place(labels["backbone"])):
+        reasons.append(f"backbone {labels['backbone']}, published {expectation.backbone}")
+    if expectation.text not in (ANY, labels.get("text")):
+        reasons.append(f"text {labels.get('text')}, published {expectation.text}")
     if run.approximation != "none":
         reasons.append(f"approximation {run.approximation}")
-    changed = changed_parameters(run, ignore_method=expectation.prompt == ANY)
+    changed = _changed_rules(run)
     if changed:
         reasons.append(f"overrides {', '.join(changed)}")
     return "; ".join(reasons)
 
 
-def changed_parameters(run: Run, ignore_method: bool = False) -> list[str]:
-    """Overrides inside the groups of a run that its labels do not show, such as prompt.alpha=0.5."""
-    groups = ("task.",) if ignore_method else ("task.", "prompt.", "backbone.", "text.")
+def _without_place(backbone: str) -> str:
+    """A backbone's label without the place that its weights were read from (backbone.name=/a/folder)."""
+    choice, *overrides = backbone.split(",")
+    return ",".join([choice, *(o for o in overrides if not o.startswith("name="))])
+
+
+def _changed_rules(run: Run) -> list[str]:
+    """Overrides of the task that move numbers and that the labels do not show."""
     overrides = [str(override).lstrip("+~") for override in run.info.get("overrides") or []]
-    return [o for o in overrides if o.startswith(groups) and o.partition("=")[0] not in _LABELLED]
+    changed = [o for o in overrides if o.startswith("task.") and o.partition("=")[0] not in _LABELLED]
+    return [o for o in changed if classify(o.partition("=")[0]) == "identity"]
 
 
 def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[Verdict]:
@@ -227,7 +236,9 @@ def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[V
                 results.append(Verdict(expectation, run, None, None, NOT_COMPARABLE, f"no {expectation.metric}"))
                 continue
             difference, verdict = judge(ours, expectation.figure.value)
-            results.append(Verdict(expectation, run, ours, difference, verdict))
+            place = run.labels["backbone"].partition("name=")[2]
+            reason = f"weights from {place}" if place else ""
+            results.append(Verdict(expectation, run, ours, difference, verdict, reason))
         if not fitting:
             results.extend(
                 Verdict(
@@ -241,6 +252,13 @@ def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[V
                 for run in candidates
             )
     return results
+
+
+def contradicted(found: Iterable[Verdict]) -> list[Verdict]:
+    """Results that differ from a figure that no other result of ours reproduces."""
+    found = list(found)
+    reproduced = {v.expectation.figure for v in found if v.verdict in (MATCH, NEAR)}
+    return [v for v in found if v.verdict == DIFFERS and v.expectation.figure not in reproduced]
 
 
 def _answers(run: Run, expectation: Expectation) -> bool:

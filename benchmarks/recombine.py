@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -101,28 +102,29 @@ class WeightedViews:
     label: str
 
 
-def view_scores(frame: pd.DataFrame, components: Sequence[str]) -> NDArray[np.float32]:
-    """Scores of each view, summed over the prompt's components; shape (N, V, C).
+def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum") -> NDArray[np.float32]:
+    """Scores of each view, summed (or maximised) over the prompt's components; shape (N, V, C).
 
     Args:
         frame: Records; only scored rows count.
-        components: Names of the component rows from run.json, such as "foveal/view0".
+        components: Names of the component rows from run.json, such as "foveal/view0": all views of a component,
+            then those of the next.
+        how: "sum" or "max", as the prompt combines its components.
 
     Raises:
         UserError: If the rows are not named by views, or components have different views.
     """
-    parts = [name.rpartition("/") for name in components]
-    owners = list(dict.fromkeys(owner for owner, _, _ in parts))
-    views = list(dict.fromkeys(view for _, _, view in parts))
-    complete = [f"{owner}/{view}" for owner in owners for view in views]
-    if not all(owner and view.startswith("view") for owner, _, view in parts) or sorted(complete) != sorted(components):
+    views = list(dict.fromkeys(name.rpartition("/")[2] for name in components))
+    cycle = views * (len(components) // max(len(views), 1))
+    if not components or not all(n.endswith(f"/{view}") for n, view in zip_longest(components, cycle, fillvalue="?")):
         raise UserError(
-            f"views can be weighted only where components are named like foveal/view0; this run has {list(components)}"
+            "views can be weighted only where components are named like foveal/view0, view by view; "
+            f"this run has {list(components)}"
         )
-    stored = np.stack([np.stack([np.asarray(r, np.float32) for r in row]) for row in scored(frame)["component_scores"]])
-    order = [list(components).index(name) for name in complete]
-    grouped = stored[:, order].reshape(len(stored), len(owners), len(views), -1)
-    return grouped.sum(axis=1)
+    rows = scored(frame)["component_scores"]
+    stored = np.stack([np.stack([np.asarray(part, dtype=np.float32) for part in row]) for row in rows])
+    grouped = stored.reshape(len(stored), -1, len(views), stored.shape[2])
+    return grouped.max(axis=1) if how == "max" else grouped.sum(axis=1)
 
 
 def weight_views(

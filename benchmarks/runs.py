@@ -124,12 +124,11 @@ class Run:
     def group_shares(self) -> Mapping[str, float] | None:
         """Training shares of the groups (Waterbirds), where the data set gives them in its identity."""
         task = self.identity.get("task") or {}
-        return (task.get("dataset") or {}).get("group_shares") or task.get("group_shares")
+        return (task.get("dataset") or {}).get("group_shares")
 
     def in_experiment(self, name: str) -> bool:
-        """Whether the run was started as part of an experiment."""
-        chosen = {str(override).lstrip("+") for override in self.info.get("overrides") or []}
-        return f"experiment={name}" in chosen or (self.info.get("config") or {}).get("experiment") == name
+        """Whether an experiment has asked for the run."""
+        return name in (self.info.get("experiments") or [])
 
 
 def run_folders(root: Path) -> Iterator[Path]:

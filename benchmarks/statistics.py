@@ -140,7 +140,7 @@ class Comparison:
         only_second: Samples that only the second run has right.
         mcnemar_p: Two-sided p-value of the exact McNemar test.
         pairs: Samples compared.
-        left_out: Samples that one of the runs could not score.
+        left_out: Queries of images that one of the runs could not score.
     """
 
     bootstrap: BootstrapDifference
@@ -163,15 +163,20 @@ def compare(
     Raises:
         UserError: If the runs did not answer the same queries, or no query was scored in both.
     """
-    left, right = align(first, second, names)
-    scored = (np.asarray(left["status"]) == "scored") & (np.asarray(right["status"]) == "scored")
-    if not scored.any():
+    unscored = set(first.loc[first["status"] != "scored", "group"]) | set(second.loc[second["status"] != "scored", "group"])
+    left, right = align(_without(first, unscored), _without(second, unscored), names)
+    if not len(left):
         raise UserError(f"{names[0]} and {names[1]} have no query that both could score")
-    a = np.asarray(left["correct"], dtype=bool)[scored]
-    b = np.asarray(right["correct"], dtype=bool)[scored]
-    bootstrap = bootstrap_difference(a, b, np.asarray(left["group"], dtype=object)[scored], resamples, seed)
+    a, b = np.asarray(left["correct"], dtype=bool), np.asarray(right["correct"], dtype=bool)
+    bootstrap = bootstrap_difference(a, b, left["group"], resamples, seed)
     only_first, only_second, p_value = mcnemar_exact(a, b)
-    return Comparison(bootstrap, only_first, only_second, p_value, int(scored.sum()), int((~scored).sum()))
+    left_out = max(len(first), len(second)) - len(left)
+    return Comparison(bootstrap, only_first, only_second, p_value, len(left), left_out)
+
+
+def _without(frame: pd.DataFrame, groups: set[str]) -> pd.DataFrame:
+    # By image: a sample that could not be loaded has no texts, so its records have other ids than its queries.
+    return frame.loc[[group not in groups for group in frame["group"]]]
 
 
 def align(

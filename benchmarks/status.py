@@ -89,7 +89,14 @@ def main(argv: list[str] | None = None) -> int:
         except UserError as error:
             broken.append(StatusRow(UNREADABLE, "", "", "", "", folder.name, str(error)))
     rows = status_rows(runs) + broken
-    sys.stdout.write((render(rows) if rows else f"no runs under {root}: start one with python -m benchmarks.run") + "\n")
+    sys.stdout.write(
+        (
+            render(rows)
+            if rows
+            else f"no runs under {root}: start one with python -m benchmarks task=rec/shapes prompt=foveal"
+        )
+        + "\n"
+    )
     return 0
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.published import DIFFERS, Expectation, Verdict, load_expectations, verdicts
+from benchmarks.published import Expectation, Verdict, contradicted, load_expectations, verdicts
 from benchmarks.runs import Choice, Run, discover, select, usable
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Table, build
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     differing: list[Verdict] = []
     for table in build(choice.runs, arguments.baseline):
         found = _verdicts(table, expectations, arguments.task)
-        differing += [verdict for verdict in found if verdict.verdict == DIFFERS]
+        differing += contradicted(found)
         text = write(table, found, arguments.out, formats, command, left_out(choice, table))
         sys.stdout.write(text + "\n")
     if arguments.strict and differing:
@@ -91,7 +91,7 @@ def choose(root: Path, task: str | None, experiment: str | None, allow_subset: b
     unfinished = f" ({len(choice.unfinished)} unfinished: see python -m benchmarks.status)" if choice.unfinished else ""
     raise UserError(
         f"no finished runs{wanted} under {root}{unfinished}. Make some with: "
-        "python -m benchmarks.run task=rec/shapes prompt=falip"
+        "python -m benchmarks task=rec/shapes prompt=plain,foveal -m"
     )
 
 

@@ -225,7 +225,8 @@ def _views(table: Table) -> Grid | None:
         rows = scored(run.frame)
         if not len(rows):
             continue
-        scores, labels = view_scores(run.frame, components), rows["target"].to_numpy()
+        how = (run.identity.get("prompt") or {}).get("combine", "sum")
+        scores, labels = view_scores(run.frame, components, how), rows["target"].to_numpy()
         equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
         body.append((*names[row], column.label, *map(cells.percent, (equal.accuracy, best.accuracy)), weights))

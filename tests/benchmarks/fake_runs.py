@@ -87,7 +87,7 @@ def run_info(run_id: str, expected: int, **changes: Any) -> dict[str, Any]:
         "split": "val",
         "backbone": "tiny",
         "prompt": "plain",
-        "text": "photo_of",
+        "text": "default",
         "proposals": "gt",
     } | changes.pop("labels", {})
     identity = {
@@ -143,4 +143,4 @@ def write_pair(
     """Two finished runs of a task: a plain one that guesses and a foveal one that knows."""
     shared = {"task": task, **labels}
     write_run(root, "aaaaaaaaaaaa", make(skill=0.0, seed=1), labels={**shared, "prompt": "plain"})
-    write_run(root, "bbbbbbbbbbbb", make(skill=3.0, seed=2), labels={**shared, "prompt": "falip"})
+    write_run(root, "bbbbbbbbbbbb", make(skill=3.0, seed=2), labels={**shared, "prompt": "foveal"})

@@ -1,6 +1,7 @@
 """Metrics of records, on numbers that can be counted by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,18 @@ def test_waterbirds_get_a_plain_mean_a_weighted_mean_and_the_worst_group():
     assert groups["mean"] == 0.75
     assert groups["weighted_mean"] == pytest.approx(0.95)
     assert (groups["worst"], groups["worst_group"]) == (0.5, "land on water")
+
+
+def test_a_subset_without_one_of_the_groups_has_no_weighted_mean():
+    rows = [answer("a", 0, [1.0, 0.0], "land on land")]
+    groups = classification_metrics(frame_of(rows), {"land on land": 0.9, "land on water": 0.1})["groups"]
+    assert (groups["weighted_mean"], groups["worst"]) == (None, 1.0)
+
+
+def test_what_an_image_lacks_is_counted_once_for_all_its_expressions():
+    records = [replace(record, outside=2, dropped=1) for record in rec_records(images=2, expressions=3)]
+    counts = rec_metrics(frame_of(records))["counts"]
+    assert (counts["outside"], counts["dropped"], counts["samples"]) == (4, 2, 2)
 
 
 def test_shares_for_other_groups_are_refused():

@@ -1,16 +1,17 @@
 """Published numbers and the verdicts on ours."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_runs import rec_records, write_run
 
-from benchmarks.published import CELLS, FOLDER, judge, load_expectations, load_figures, lookup, verdicts
+from benchmarks.published import CELLS, FOLDER, contradicted, judge, load_expectations, load_figures, lookup, verdicts
 from benchmarks.runs import EMBEDDED_TASKS, discover
 from falip import UserError
 
-B16 = "openai/clip-vit-base-patch16"
+B16 = "vit_b16"
 HEADER = "method,backbone,dataset,split,setting,metric,value,source,protocol_unknowns\n"
 CELL_HEADER = (
     "task,split,proposals,backbone,prompt,text,metric,"
@@ -50,9 +51,9 @@ def test_every_cell_names_one_published_number_of_its_kind():
 
 
 def test_falips_main_table_is_there():
-    found = lookup(load_expectations(), "rec/refcoco", "testA", B16, "falip")
+    found = lookup(load_expectations(), "rec/refcoco", "testA", B16, "foveal")
     assert [(e.figure.value, e.proposals) for e in found] == [("44.2", "gt")]
-    assert lookup(load_expectations(), "rec/refcoco", "testA", "another", "falip") == []
+    assert lookup(load_expectations(), "rec/refcoco", "testA", "another", "foveal") == []
 
 
 def test_sources_are_named_and_secondary_ones_say_so():
@@ -63,7 +64,7 @@ def test_sources_are_named_and_secondary_ones_say_so():
     assert {figure.file for figure in figures} | {CELLS} == set(re.findall(r"`(\w+\.csv)`", listed))
 
 
-def expect(folder: Path, value: str = "100.0", prompt: str = "falip", text: str = "photo_of", metric: str = "accuracy"):
+def expect(folder: Path, value: str = "100.0", prompt: str = "foveal", text: str = "default", metric: str = "accuracy"):
     """One published number for RefCOCO testA."""
     folder.mkdir(exist_ok=True)
     (folder / "paper.csv").write_text(HEADER + f"M,B,D,S,setting,accuracy_pct,{value},a paper,\n")
@@ -73,7 +74,7 @@ def expect(folder: Path, value: str = "100.0", prompt: str = "falip", text: str 
 
 
 def run(root: Path, **changes):
-    labels = {"task": "rec/refcoco", "split": "testA", "backbone": B16, "prompt": "falip"} | changes.pop("labels", {})
+    labels = {"task": "rec/refcoco", "split": "testA", "backbone": B16, "prompt": "foveal"} | changes.pop("labels", {})
     write_run(root / "runs", "aaa", rec_records(skill=9), labels=labels, **changes)
     return discover(root / "runs")
 
@@ -88,11 +89,10 @@ def test_a_result_is_judged(tmp_path):
     ("changes", "reason"),
     [
         ({"labels": {"proposals": "detected"}}, "proposals detected, published gt"),
-        ({"labels": {"backbone": "openai/clip-vit-large-patch14"}}, "backbone openai/clip-vit-large-patch14"),
-        ({"labels": {"text": "this_is"}}, "text this_is, published photo_of"),
+        ({"labels": {"backbone": "vit_l14"}}, "backbone vit_l14, published vit_b16"),
+        ({"labels": {"text": "this_is"}}, "text this_is, published default"),
         ({"identity": {"limit": 6}}, "subset"),
         ({"identity": {"approximation": "frozen"}}, "approximation frozen"),
-        ({"overrides": ["prompt=falip", "prompt.alpha=0.5"]}, "overrides prompt.alpha=0.5"),
         ({"overrides": ["++task.iou_strict=false"]}, "overrides task.iou_strict=false"),
     ],
 )
@@ -103,8 +103,33 @@ def test_what_was_made_otherwise_is_not_comparable(changes, reason, tmp_path):
 
 
 def test_overrides_that_labels_show_do_not_matter(tmp_path):
-    runs = run(tmp_path, overrides=["task.split=testA", "runtime.device=cpu", "prompt=falip"])
+    runs = run(tmp_path, overrides=["task.split=testA", "runtime.device=cpu", "prompt=foveal", "task.dataset.root=/data"])
     assert verdicts(runs, expect(tmp_path / "p"))[0].verdict == "match"
+
+
+def test_another_strength_is_another_prompt(tmp_path):
+    runs = run(tmp_path, labels={"prompt": "foveal,alpha=0.5"})
+    assert [v.verdict for v in verdicts(runs, expect(tmp_path / "p"))] == ["not run"]
+
+
+def test_local_weights_are_judged_with_a_remark_and_other_changes_are_not(tmp_path):
+    (verdict,) = verdicts(run(tmp_path, labels={"backbone": f"{B16},name=/weights/b16"}), expect(tmp_path / "p"))
+    assert (verdict.verdict, verdict.reason) == ("match", "weights from /weights/b16")
+    changed = run(tmp_path / "other", labels={"backbone": f"{B16},dtype=float16,name=/weights/b16"})
+    assert verdicts(changed, expect(tmp_path / "p"))[0].verdict == "not comparable"
+
+
+def test_a_figure_that_one_of_two_readings_reproduces_is_not_contradicted(tmp_path):
+    first = expect(tmp_path / "p", "50.0")
+    second = [type(e)(**{**vars(e), "prompt": "foveal_too"}) for e in first]
+    run(tmp_path)
+    half = [r if int(r.group[-1]) % 2 else replace(r, correct=False) for r in rec_records(skill=9)]
+    labels = {"task": "rec/refcoco", "split": "testA", "backbone": B16, "prompt": "foveal_too"}
+    write_run(tmp_path / "runs", "bbb", half, labels=labels)
+    runs = discover(tmp_path / "runs")
+    assert [v.verdict for v in verdicts(runs, [*first, *second])] == ["differs", "match"]
+    assert contradicted(verdicts(runs, [*first, *second])) == []
+    assert [v.verdict for v in contradicted(verdicts(runs, first))] == ["differs"]
 
 
 def test_embedded_runs_never_answer(tmp_path):

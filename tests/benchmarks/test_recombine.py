@@ -79,7 +79,7 @@ def test_runs_that_cannot_be_combined_are_refused(tmp_path):
         combine([])
 
 
-VIEWS = [f"falip/view{i}" for i in range(6)]
+VIEWS = [f"foveal/view{i}" for i in range(6)]
 
 
 def test_equal_weights_give_the_runs_own_predictions(tmp_path):
@@ -90,11 +90,12 @@ def test_equal_weights_give_the_runs_own_predictions(tmp_path):
     assert equal.label == "equal weights"
 
 
-def test_views_are_summed_over_components_whatever_their_order(tmp_path):
+def test_views_are_combined_over_components_that_may_share_a_name(tmp_path):
     frame = stored(class_records(views=4, samples=5), tmp_path)
-    scores = view_scores(frame, ["a/view0", "b/view1", "a/view1", "b/view0"])
     parts = np.stack([np.stack(row) for row in frame["component_scores"]])
-    np.testing.assert_allclose(scores, np.stack([parts[:, 0] + parts[:, 3], parts[:, 2] + parts[:, 1]], axis=1))
+    names = ["a/view0", "a/view1"] * 2
+    np.testing.assert_allclose(view_scores(frame, names), parts[:, :2] + parts[:, 2:])
+    np.testing.assert_allclose(view_scores(frame, names, "max"), np.maximum(parts[:, :2], parts[:, 2:]))
 
 
 def test_the_search_is_exhaustive_and_says_what_it_was_tuned_on(tmp_path):
@@ -113,7 +114,9 @@ def test_a_weight_of_zero_silences_a_view():
     assert weight_views(scores, np.array([0])).accuracy == 0.0
 
 
-@pytest.mark.parametrize("names", [["falip"], ["a/view0", "a/view1", "b/view0"]])
+@pytest.mark.parametrize(
+    "names", [["foveal"], ["a/view0", "a/view1", "b/view0"], ["a/view0", "b/view0", "a/view1", "b/view1"]]
+)
 def test_components_that_are_no_views_are_refused(names, tmp_path):
     with pytest.raises(UserError, match="foveal/view0"):
         view_scores(stored(class_records(views=len(names)), tmp_path), names)

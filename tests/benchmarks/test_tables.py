@@ -8,7 +8,7 @@ from fake_runs import class_records, rec_records, unscored, write_pair, write_ru
 
 from benchmarks.tables.__main__ import main
 
-B16 = "openai/clip-vit-base-patch16"
+B16 = "vit_b16"
 REFCOCO = {"task": "rec/refcoco", "split": "testA", "backbone": B16}
 
 
@@ -53,10 +53,10 @@ def test_a_table_has_methods_chance_oracle_and_the_paired_comparison(make, tmp_p
     assert "shapes val (gt)" in main_table and "±" in main_table
     assert line(main_table, "chance")[1] == "25.0" and line(main_table, "oracle")[1] == "100.0"
     cells = {row["prompt"]: row for row in rows(files["rec_embedded.csv"])}
-    assert line(main_table, "falip")[1].startswith(f"{100 * float(cells['falip']['accuracy']):.1f}")
-    difference = float(cells["falip"]["accuracy"]) - float(cells["plain"]["accuracy"])
-    assert float(cells["falip"]["difference"]) == pytest.approx(difference)
-    assert line(section(page, "Compared with plain"), "falip")[2] == f"{100 * difference:+.1f}"
+    assert line(main_table, "foveal")[1].startswith(f"{100 * float(cells['foveal']['accuracy']):.1f}")
+    difference = float(cells["foveal"]["accuracy"]) - float(cells["plain"]["accuracy"])
+    assert float(cells["foveal"]["difference"]) == pytest.approx(difference)
+    assert line(section(page, "Compared with plain"), "foveal")[2] == f"{100 * difference:+.1f}"
     assert cells["plain"]["difference"] == ""
     assert {row["slice"] for row in rows(files["rec_embedded_slices.csv"])} == {"colour", "shape"}
 
@@ -69,7 +69,7 @@ def test_the_same_runs_give_the_same_bytes(make, tmp_path):
 def test_no_runs_is_an_error_that_says_where_and_how(make, tmp_path):
     status, printed, files = make("--task", "rec")
     assert status == 2 and not files
-    assert str(tmp_path / "runs") in printed.err and "python -m benchmarks.run" in printed.err
+    assert str(tmp_path / "runs") in printed.err and "python -m benchmarks task=" in printed.err
     assert "Traceback" not in printed.err
 
 
@@ -94,11 +94,11 @@ def test_subsets_are_refused_and_stamped_when_allowed(make, tmp_path):
 
 def test_a_subset_and_a_whole_split_never_share_a_column(make, tmp_path):
     write_run(tmp_path / "runs", "aaa", rec_records(images=3), identity={"limit": 3})
-    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "falip"})
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "foveal"})
     _, _, files = make("--allow-subset")
     found = section(files["rec_embedded.md"], "Accuracy")
     assert sorted(cell == "-" for cell in line(found, "plain")[1:]) == [False, True]
-    assert sorted(cell == "-" for cell in line(found, "falip")[1:]) == [False, True]
+    assert sorted(cell == "-" for cell in line(found, "foveal")[1:]) == [False, True]
     assert "average" not in found
 
 
@@ -111,38 +111,38 @@ def test_a_subset_and_a_whole_split_never_share_a_column(make, tmp_path):
 )
 def test_other_data_makes_another_column(other, shown, make, tmp_path):
     write_run(tmp_path / "runs", "aaa", rec_records(), labels=REFCOCO)
-    changes = {**other, "labels": {**REFCOCO, "prompt": "falip", **other.get("labels", {})}}
+    changes = {**other, "labels": {**REFCOCO, "prompt": "foveal", **other.get("labels", {})}}
     write_run(tmp_path / "runs", "bbb", rec_records(), **changes)
     _, _, files = make()
     found = section(files["rec.md"], "Accuracy")
     assert shown in found
-    assert line(found, "falip")[1:].count("-") == 1 and line(found, "plain")[1:].count("-") == 1
+    assert line(found, "foveal")[1:].count("-") == 1 and line(found, "plain")[1:].count("-") == 1
 
 
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        ({"identity": {"prompt": {"name": "falip", "version": 1, "alpha": 0.5}}}, "falip (alpha=0.5)"),
-        ({"identity": {"approximation": "frozen"}}, "falip [approximation: frozen]"),
+        ({"identity": {"prompt": {"name": "foveal", "version": 1, "alpha": 0.5}}}, "foveal (alpha=0.5)"),
+        ({"identity": {"approximation": "frozen"}}, "foveal [approximation: frozen]"),
         ({"labels": {"text": "this_is"}}, "this_is"),
-        ({"labels": {"backbone": "openai/clip-vit-base-patch32"}}, "openai/clip-vit-base-patch32"),
+        ({"labels": {"backbone": "vit_b32"}}, "vit_b32"),
     ],
 )
 def test_another_way_to_answer_makes_another_row(other, shown, make, tmp_path):
-    labels = {**REFCOCO, "prompt": "falip"}
+    labels = {**REFCOCO, "prompt": "foveal"}
     write_run(tmp_path / "runs", "aaa", rec_records(seed=1), labels=labels)
     changes = {**other, "labels": {**labels, **other.get("labels", {})}}
     write_run(tmp_path / "runs", "bbb", rec_records(seed=2), **changes)
     _, _, files = make()
     found = section(files["rec.md"], "Accuracy")
     assert shown in found
-    assert len([text for text in found.splitlines() if text.startswith("| falip")]) == 2
+    assert len([text for text in found.splitlines() if text.startswith("| foveal")]) == 2
 
 
 def test_variants_whose_words_look_alike_stay_apart(make, tmp_path):
     for i, tail in enumerate(("aaaa", "bbbb")):
-        prompt = {"name": "falip", "weights": "0" * 40 + tail}
-        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels={"prompt": "falip"}, identity={"prompt": prompt})
+        prompt = {"name": "foveal", "weights": "0" * 40 + tail}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels={"prompt": "foveal"}, identity={"prompt": prompt})
     _, _, files = make()
     assert len(rows(files["rec_embedded.csv"])) == 2
 
@@ -158,19 +158,19 @@ def test_a_text_that_depends_on_the_data_gets_a_footnote_and_keeps_its_row(make,
 
 
 def test_the_average_needs_every_column(make, tmp_path):
-    for i, (split, prompt) in enumerate([("testA", "plain"), ("testB", "plain"), ("testA", "falip")]):
+    for i, (split, prompt) in enumerate([("testA", "plain"), ("testB", "plain"), ("testA", "foveal")]):
         labels = {**REFCOCO, "split": split, "prompt": prompt}
         write_run(tmp_path / "runs", f"run{i}", rec_records(skill=i), labels=labels)
     _, _, files = make()
     found = section(files["rec.md"], "Accuracy")
     first, second = (float(cell.split(" ")[0]) for cell in line(found, "plain")[1:3])
     assert float(line(found, "plain")[3]) == pytest.approx((first + second) / 2, abs=0.1)
-    assert line(found, "falip")[3] == "-"
+    assert line(found, "foveal")[3] == "-"
 
 
 def test_embedded_and_published_data_never_share_a_table(make, tmp_path):
     write_pair(tmp_path / "runs")
-    write_run(tmp_path / "runs", "ccc", rec_records(), labels={**REFCOCO, "prompt": "falip"})
+    write_run(tmp_path / "runs", "ccc", rec_records(), labels={**REFCOCO, "prompt": "foveal"})
     _, _, files = make("--task", "rec")
     assert "refcoco" not in files["rec_embedded.md"] and "Published" not in files["rec_embedded.md"]
     assert "shapes" not in files["rec.md"].replace("0 drawn", "")
@@ -178,15 +178,15 @@ def test_embedded_and_published_data_never_share_a_table(make, tmp_path):
 
 
 def test_strict_fails_on_a_number_that_differs(make, tmp_path):
-    write_run(tmp_path / "runs", "aaa", rec_records(skill=9), labels={**REFCOCO, "prompt": "falip"})
+    write_run(tmp_path / "runs", "aaa", rec_records(skill=9), labels={**REFCOCO, "prompt": "foveal"})
     assert make()[0] == 0
     status, printed, files = make("--strict")
-    assert status == 1 and "rec/refcoco testA falip" in printed.err
+    assert status == 1 and "rec/refcoco testA foveal" in printed.err
     found = {(row["task"], row["split"], row["prompt"]): row for row in rows(files["rec_published.csv"])}
-    ours = found["rec/refcoco", "testA", "falip"]
+    ours = found["rec/refcoco", "testA", "foveal"]
     assert (ours["ours"], ours["published"], ours["verdict"]) == ("100.0", "44.2", "differs")
     assert float(ours["difference"]) == pytest.approx(55.8)
-    assert found["rec/refcoco", "testB", "falip"]["verdict"] == "not run"
+    assert found["rec/refcoco", "testB", "foveal"]["verdict"] == "not run"
     assert "+55.8" in section(files["rec.md"], "Beside the published numbers")
 
 
@@ -221,29 +221,29 @@ def test_waterbirds_shows_its_groups(make, tmp_path):
 
 def test_searched_view_weights_stand_apart_from_the_result(make, tmp_path):
     records = class_records(views=6, samples=60, skill=0.3)
-    labels = {"task": "pointcloud/solids", "prompt": "falip", "proposals": ""}
-    write_run(tmp_path / "runs", "aaa", records, labels=labels, components=[f"falip/view{i}" for i in range(6)])
+    labels = {"task": "pointcloud/solids", "prompt": "foveal", "proposals": ""}
+    write_run(tmp_path / "runs", "aaa", records, labels=labels, components=[f"foveal/view{i}" for i in range(6)])
     _, _, files = make()
     page = files["pointcloud_embedded.md"]
-    equal, searched = (float(cell) for cell in line(section(page, "View weights"), "falip")[2:4])
+    equal, searched = (float(cell) for cell in line(section(page, "View weights"), "foveal")[2:4])
     assert searched > equal
     assert "Searched on test labels" in section(page, "View weights")
-    assert line(section(page, "Accuracy"), "falip")[1].startswith(f"{equal:.1f}")
+    assert line(section(page, "Accuracy"), "foveal")[1].startswith(f"{equal:.1f}")
     assert f"{searched:.1f}" not in section(page, "Accuracy")
 
 
 def test_a_run_of_an_experiment_can_be_picked(make, tmp_path):
     write_run(tmp_path / "runs", "aaa", rec_records(), overrides=["+experiment=one"])
-    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "falip"}, overrides=["+experiment=two"])
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "foveal"}, overrides=["+experiment=two"])
     _, _, files = make("--experiment", "two")
-    assert [row["prompt"] for row in rows(files["rec_embedded.csv"])] == ["falip"]
+    assert [row["prompt"] for row in rows(files["rec_embedded.csv"])] == ["foveal"]
 
 
 def test_latex_is_written_when_asked_and_escapes(make, tmp_path):
-    write_pair(tmp_path / "runs", text="photo_of")
+    write_pair(tmp_path / "runs", text="this_is")
     assert "rec_embedded.tex" not in make()[2]
     text = make("--formats", "latex")[2]["rec_embedded.tex"]
-    assert r"\begin{tabular}" in text and r"$\pm$" in text and r"photo\_of" in text
+    assert r"\begin{tabular}" in text and r"$\pm$" in text and r"this\_is" in text
     body = [row for row in text.splitlines() if row.endswith(r"\\")]
     assert body and text.count(r"\begin{table}") == text.count(r"\end{table}")
 
