@@ -24,7 +24,8 @@ def run(config: DictConfig) -> None:
 
     chosen = HydraConfig.get()
     overrides = list(chosen.overrides.task)
-    labels = Labels(*(_label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")))
+    names = [_label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")]
+    labels = Labels(*names, experiment=chosen.runtime.choices.get("experiment"))
     try:
         Job(config, labels, overrides).execute()
     except UserError as error:

@@ -30,11 +30,12 @@ LIMIT_SEED = 0
 
 @dataclass(frozen=True)
 class Labels:
-    """What people call a run: the choices in each group, with their overrides."""
+    """What people call a run: the choices in each group, with their overrides, and the experiment that asks for it."""
 
     backbone: str
     prompt: str
     text: str
+    experiment: str | None = None
 
 
 class Job:
@@ -47,7 +48,7 @@ class Job:
     """
 
     def __init__(self, config: DictConfig, labels: Labels, overrides: Sequence[str] = ()) -> None:
-        self.config, self.overrides = config, list(overrides)
+        self.config, self.overrides, self.experiment = config, list(overrides), labels.experiment
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         self.resolved: dict[str, Any] = plain  # pyright: ignore[reportAttributeAccessIssue]
         for leaf, _ in leaves(self.resolved):
@@ -121,12 +122,21 @@ class Job:
         if policy == "only-cache" and not complete:
             raise UserError(f"{title}: {recorded} of {self.expected} are recorded, and runtime.overwrite=only-cache runs nothing.")
         if (complete and policy != "always") or (info and policy == "never"):
+            self._claim(info)
             log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
             return
         with self.folder.locked(self.runtime.part):
             if policy == "always":
                 self.folder.clear()
             self._run(title)
+
+    def _claim(self, info: dict[str, Any]) -> None:
+        """Notes that this experiment too asks for a run that is there."""
+        if self.experiment and self.experiment not in info.get("experiments", []):
+            self.folder.write_info(info | {"experiments": self._experiments(info)})
+
+    def _experiments(self, info: dict[str, Any]) -> list[str]:
+        return sorted({*info.get("experiments", []), *([self.experiment] if self.experiment else [])})
 
     def _run(self, title: str) -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -211,6 +221,7 @@ class Job:
             "subset": self.task.limit is not None,
             "config": self.resolved,
             "overrides": self.overrides,
+            "experiments": self._experiments(previous),
             "git": provenance.git_state(),
             "versions": provenance.versions(),
             "device": provenance.machine(self.runtime.device),

@@ -1,0 +1,69 @@
+# `make help` lists the targets. PYTHON picks the interpreter that makes .venv (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv/bin
+READY := .venv/.ready
+TABLES ?= all
+SPLITS ?=
+LIMIT ?=
+BACKBONE ?= vit_b16
+ARGS ?=
+TRAIN_MINUTES ?= 70
+
+.DEFAULT_GOAL := help
+.PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed train-tiny clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Makes .venv with everything that is needed
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(VENV)/python -m pip install --quiet --upgrade pip
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables
+	$(VENV)/python -m benchmarks +experiment=smoke_rec
+	$(VENV)/python -m benchmarks +experiment=smoke_classification
+	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud
+	$(VENV)/python -m benchmarks.tables --experiment smoke_rec
+	$(VENV)/python -m benchmarks.tables --experiment smoke_classification
+	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud
+
+test: $(READY) ## Runs the checks, in under five minutes
+	$(VENV)/python -m pytest $(ARGS)
+
+test-slow: $(READY) ## Runs the checks that do not fit there
+	$(VENV)/python -m pytest -m slow --timeout 1800 $(ARGS)
+
+lint: $(READY) ## Style and types
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/pyright
+
+format: $(READY) ## Mends what lint can mend by itself
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec SPLITS=testA LIMIT=64 BACKBONE=vit_b16)
+	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
+
+tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
+	$(VENV)/python -m benchmarks.embedded_tables $(ARGS)
+
+report: $(READY) ## One HTML page of all runs: results/report/index.html
+	$(VENV)/python -m benchmarks.report $(ARGS)
+
+status: $(READY) ## Which runs are complete, partial or failed
+	$(VENV)/python -m benchmarks.status $(ARGS)
+
+speed: $(READY) ## Measures the ways of encoding many regions against each other
+	$(VENV)/python -m benchmarks.speed $(ARGS)
+
+train-tiny: $(READY) ## Trains the embedded CLIP again (two cores, TRAIN_MINUTES=70)
+	$(VENV)/python -m scripts.train_tiny --minutes $(TRAIN_MINUTES) $(ARGS)
+
+clean: ## Removes runs, caches and .venv; committed results stay
+	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis results/runs results/hydra results/tables results/report results/figures
