@@ -59,11 +59,19 @@ class Missing:
 
 @dataclass(frozen=True)
 class State:
-    """How it stands with an asset: "complete", "damaged", "partial", "not recorded" or "absent", and details."""
+    """How it stands with an asset.
+
+    Attributes:
+        asset: Its name.
+        status: "complete", "damaged", "partial", "not recorded" or "absent".
+        detail: More about it, for people; may be empty.
+        parts: What is complete of an asset that is fetched in parts, such as "refcoco/testA".
+    """
 
     asset: str
     status: str
     detail: str = ""
+    parts: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -115,25 +123,21 @@ def weights_state(backbone: str, root: Path) -> State:
 
 def screen(root: Path) -> tuple[str, bool]:
     """The report for people, and whether nothing lacks."""
-    memory: dict[str, State] = {}
+    memory = {name: asset_state(asset, root) for name, asset in ASSETS.items()}
+    memory[COCO_IMAGES_FOLDER] = _images_state(root)
+    memory |= {backbone: weights_state(backbone, root) for backbone in _backbones(root)}
+    width = max(len(name) for name in memory)
     lines = [f"data in {root.absolute()}"]
-    states = [asset_state(asset, root) for asset in ASSETS.values()]
-    states.append(_folder_state(COCO_IMAGES_FOLDER, root / COCO_IMAGES_FOLDER, root, ["*.jpg"]))
-    images = manifest.read(root / COCO_IMAGES_FOLDER)
-    if images is not None:
-        states[-1] = State(states[-1].asset, states[-1].status, f"{states[-1].detail}; {', '.join(sorted(images.parts))}")
-    states += [weights_state(backbone, root) for backbone in _backbones(root)]
-    width = max(len(state.asset) for state in states)
-    lines += [f"  {state.asset:<{width}}  {state.status:<12}  {state.detail}".rstrip() for state in states]
+    lines += [f"  {state.asset:<{width}}  {state.status:<12}  {state.detail}".rstrip() for state in memory.values()]
     lines.append("tables")
-    commands: dict[str, None] = {}
+    complete = True
     for table, needs in TABLES.items():
         lacks = [missing for need in needs if (missing := _missing(need, root, memory)) is not None]
+        complete = complete and not lacks
         lines.append(f"  {table}: " + ("nothing lacks" if not lacks else "lacks"))
         longest = max((len(missing.command) for missing in lacks), default=0)
         lines += [f"    {missing.command:<{longest}}  # {missing.reason}" for missing in lacks]
-        commands |= dict.fromkeys(missing.command for missing in lacks)
-    return "\n".join(lines), not commands
+    return "\n".join(lines), complete
 
 
 def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None:
@@ -157,16 +161,17 @@ def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None
 
 
 def _lacking_images(recipe: Recipe, splits: Iterable[str], root: Path, memory: dict[str, State]) -> list[str]:
-    folder = root / COCO_IMAGES_FOLDER
     if COCO_IMAGES_FOLDER not in memory:
-        memory[COCO_IMAGES_FOLDER] = _folder_state(COCO_IMAGES_FOLDER, folder, root, ["*.jpg"])
+        memory[COCO_IMAGES_FOLDER] = _images_state(root)
     state = memory[COCO_IMAGES_FOLDER]
     if not state.complete:
         return [_reason(state)]
-    recorded = manifest.read(folder)
-    parts = recorded.parts if recorded else {}
-    lacking = [split for split in splits if f"{recipe.name}/{split}" not in parts]
+    lacking = [split for split in splits if f"{recipe.name}/{split}" not in state.parts]
     return [f"images of {', '.join(lacking)} not fetched"] if lacking else []
+
+
+def _images_state(root: Path) -> State:
+    return _folder_state(COCO_IMAGES_FOLDER, root / COCO_IMAGES_FOLDER, root, ["*.jpg"])
 
 
 def _folder_state(name: str, folder: Path, root: Path, patterns: Iterable[str]) -> State:
@@ -177,7 +182,9 @@ def _folder_state(name: str, folder: Path, root: Path, patterns: Iterable[str]) 
         if damaged:
             return State(name, "damaged", f"{len(damaged)} of {len(recorded.files)} files missing or of another size")
         total = sum(record.size for record in recorded.files.values())
-        return State(name, "complete", f"{len(recorded.files)} files, {human(total)}")
+        parts = tuple(sorted(recorded.parts))
+        listed = f": {', '.join(parts)}" if parts else ""
+        return State(name, "complete", f"{len(recorded.files)} files, {human(total)}{listed}", parts)
     if any(next(folder.glob(pattern), None) for pattern in patterns):
         return State(name, "not recorded", "files are there, never verified")
     begun = root / PARTIAL / name
