@@ -64,7 +64,7 @@ class Expectation:
         split: Our label.
         proposals: Our label, or "" where there are none.
         backbone: Our label, or "*" for any (chance does not depend on it).
-        prompt: Our label, with the overrides that are part of it ("foveal,mask_form=diagonal"), or "*".
+        prompt: Our label, with the overrides that are part of it ("foveal,alpha=0.5"), or "*".
         text: Our label, or "*" where the source does not say.
         metric: Which of our metrics: accuracy, top1, top5, class_mean_top1, class_mean_top5 or chance.
         figure: What was published.

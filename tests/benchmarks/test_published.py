@@ -11,6 +11,7 @@ from benchmarks.published import CELLS, FOLDER, contradicted, judge, load_expect
 from benchmarks.runs import EMBEDDED_TASKS, discover
 from falip import UserError
 
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 B16 = "vit_b16"
 HEADER = "method,backbone,dataset,split,setting,metric,value,source,protocol_unknowns\n"
 CELL_HEADER = (
@@ -48,6 +49,13 @@ def test_every_cell_names_one_published_number_of_its_kind():
         if e.task.startswith("rec/"):
             assert (dataset[e.task.removeprefix("rec/")], e.split) == (e.figure.dataset, e.figure.split)
             assert ("gold" in e.figure.setting) == (e.proposals == "gt")
+
+
+def test_every_cell_can_be_run():
+    for e in load_expectations():
+        choices = {"backbone": e.backbone, "prompt": e.prompt, "text": e.text, "task": e.task}
+        for group, choice in choices.items():
+            assert choice == "*" or (CONFIGS / group / f"{choice}.yaml").is_file(), f"{group}={choice}"
 
 
 def test_falips_main_table_is_there():

@@ -74,10 +74,10 @@ def test_runs_are_selected_and_grouped_by_labels(tmp_path):
     assert {key: len(members) for key, members in group(runs, "prompt").items()} == {("falip",): 2, ("plain",): 1}
 
 
-def test_an_experiment_is_known_by_its_override(tmp_path):
-    folder = write_run(tmp_path, "a", rec_records(), overrides=["+experiment=embedded_rec"])
-    assert read_run(folder).in_experiment("embedded_rec")
-    assert not read_run(folder).in_experiment("embedded")
+def test_a_run_belongs_to_every_experiment_that_asked_for_it(tmp_path):
+    run = read_run(write_run(tmp_path, "a", rec_records(), experiments=["smoke_rec", "table_rec"]))
+    assert run.in_experiment("smoke_rec") and run.in_experiment("table_rec")
+    assert not run.in_experiment("smoke")
 
 
 def test_the_same_run_in_two_places_counts_once(tmp_path):

@@ -233,8 +233,8 @@ def test_searched_view_weights_stand_apart_from_the_result(make, tmp_path):
 
 
 def test_a_run_of_an_experiment_can_be_picked(make, tmp_path):
-    write_run(tmp_path / "runs", "aaa", rec_records(), overrides=["+experiment=one"])
-    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "foveal"}, overrides=["+experiment=two"])
+    write_run(tmp_path / "runs", "aaa", rec_records(), experiments=["one"])
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "foveal"}, experiments=["one", "two"])
     _, _, files = make("--experiment", "two")
     assert [row["prompt"] for row in rows(files["rec_embedded.csv"])] == ["foveal"]
 
