@@ -6,6 +6,7 @@ import csv
 from collections import Counter
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image
 
@@ -61,6 +62,11 @@ class Waterbirds(LabelledDataset):
                 f"{self._metadata} has no training picture (split 0), so accuracy cannot be weighted by the groups' shares."
             )
         return {f"{bird} on {place}": groups[f"{bird} on {place}"] / groups.total() for bird in _BIRDS for place in _PLACES}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """That of the pictures, with the training shares, so that the weighted mean follows from the run alone."""
+        return {**super().identity, "group_shares": self.group_shares}
 
     @property
     def _metadata(self) -> Path:

@@ -69,6 +69,10 @@ def test_group_shares_are_those_of_the_training_split(root: Path) -> None:
     }
 
 
+def test_group_shares_are_part_of_the_identity(root: Path) -> None:
+    assert small(root).identity["group_shares"] == small(root).group_shares
+
+
 def test_group_shares_need_training_pictures(root: Path) -> None:
     write(root, list(ROWS[:2]))
     with pytest.raises(UserError, match=r"metadata\.csv has no training picture"):
