@@ -1,9 +1,11 @@
 """Weights: one snapshot at a pinned or recorded revision, found again without the network."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import huggingface_hub
 import pytest
+import yaml
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from benchmarks.acquire import weights
@@ -114,3 +116,15 @@ def test_a_dry_run_asks_nothing_and_names_the_mirror_of_the_hub(hub, options, mo
 def test_what_cannot_be_a_repository_is_refused(options, name):
     with pytest.raises(UserError, match="not a repository of the hub"):
         weights.acquire_weights(name, None, options)
+
+
+def test_every_configured_backbone_is_loaded_at_the_revision_that_is_fetched():
+    # Without its revision a snapshot that was fetched by commit is not found offline, and a run would not know its weights.
+    files = sorted((Path(__file__).parents[3] / "configs" / "backbone").glob("*.yaml"))
+    configured = [member for file in files for member in _members(yaml.safe_load(file.read_text()))]
+    hub_models = {one["name"]: one.get("revision") for one in configured if "/" in one["name"]}
+    assert hub_models == {name: REVISIONS[name] for name in hub_models} and B16 in hub_models
+
+
+def _members(config):
+    return config.get("members", [config])
