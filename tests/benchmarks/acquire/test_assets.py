@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -277,3 +278,22 @@ def test_a_manifest_that_cannot_be_read_is_an_error_with_a_mend(small, options):
     (folder / "manifest.json").write_text('{"schema": 99}')
     with pytest.raises(UserError, match="Delete it and run the same command again"):
         acquire(small("cub"), options)
+
+
+def test_the_folder_appears_whole_or_not_at_all(server, small, cub_archive, options, monkeypatch):
+    cub = small("cub")
+    server.add("CUB_200_2011.tgz", cub_archive)
+    folder = options.root / "CUB_200_2011"
+    real = Path.rename
+
+    def kill(path, target):
+        if target == folder:
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", kill)
+        acquire(cub, options)
+    assert not folder.exists()
+    acquire(cub, options)
+    assert len(server.asked) == 1 and len(manifest.read(folder).files) == 7
