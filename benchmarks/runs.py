@@ -222,7 +222,9 @@ def usable(runs: Iterable[Run], allow_subset: bool = False) -> Choice:
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of nested dictionaries by dotted path; lists are leaves."""
+    """Leaves of nested dictionaries, and of lists of them, by dotted path; other lists are leaves."""
+    if isinstance(tree, list) and any(isinstance(item, Mapping) for item in tree):
+        tree = {str(i): item for i, item in enumerate(tree)}
     if not isinstance(tree, Mapping):
         return {prefix: tree}
     leaves: dict[str, Any] = {}

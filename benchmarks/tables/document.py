@@ -49,7 +49,6 @@ def _opening(table: Table, command: str, notes: Sequence[str]) -> tuple[str, ...
         data,
         f"Commit: {', '.join(commits)}. Versions: {', '.join(packages) or 'unknown'}.",
     ]
-    lines += [_SUBSET_STAMP] if table.subset else []
     lines += ["Accuracy in per cent with 95 % intervals clustered by image."]
     return (*lines, *notes)
 
@@ -95,7 +94,7 @@ def _main(table: Table) -> Grid:
         for key, name in (("backbone", "Backbone"), ("text", "Text"))
         if len({getattr(row, key) for row in table.rows}) == 1
     ]
-    before = (" ".join(common),) if common else ()
+    before = (" ".join([*common, *([_SUBSET_STAMP] if table.subset else [])]),) if common or table.subset else ()
     labels = tuple(column.label for column in table.columns)
     return Grid("Accuracy", (*header, *labels, *averages), tuple(body), before, (*table.notes, *spread))
 

@@ -224,11 +224,17 @@ def _text_notes(cells: Mapping[tuple[Row, Column], Run]) -> list[str]:
     return notes
 
 
+def _same_weights(run: Run, other: Run) -> bool:
+    return run.labels["backbone"] == other.labels["backbone"] and _key(run.identity.get("backbone")) == _key(
+        other.identity.get("backbone")
+    )
+
+
 def _paired(run: Run, row: Row, column: Column, table: Table) -> Paired:
     rivals = {
         r: rival
         for (r, c), rival in table.cells.items()
-        if c == column and r.prompt == table.baseline and r.backbone == row.backbone
+        if c == column and r.prompt == table.baseline and _same_weights(run, rival)
     }
     same_text = {r: rival for r, rival in rivals.items() if r.text == row.text}
     chosen = same_text or rivals

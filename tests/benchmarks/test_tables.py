@@ -147,6 +147,16 @@ def test_variants_whose_words_look_alike_stay_apart(make, tmp_path):
     assert len(rows(files["rec_embedded.csv"])) == 2
 
 
+def test_the_baseline_has_the_same_weights(make, tmp_path):
+    for i, (prompt, weights) in enumerate([("plain", "old"), ("plain", "new"), ("foveal", "new"), ("foveal", "newest")]):
+        identity = {"backbone": [{"weights": weights}]}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(seed=i), labels={"prompt": prompt}, identity=identity)
+    _, _, files = make()
+    baselines = {row["run_id"]: row["baseline_run"] for row in rows(files["rec_embedded.csv"])}
+    assert baselines == {"run0": "", "run1": "", "run2": "run1", "run3": ""}
+    assert "foveal (weights=newest)" in section(files["rec_embedded.md"], "Accuracy")
+
+
 def test_a_text_that_depends_on_the_data_gets_a_footnote_and_keeps_its_row(make, tmp_path):
     for i, split in enumerate(("testA", "testB")):
         labels = {**REFCOCO, "split": split, "text": "subtract"}
@@ -244,6 +254,7 @@ def test_latex_is_written_when_asked_and_escapes(make, tmp_path):
     assert "rec_embedded.tex" not in make()[2]
     text = make("--formats", "latex")[2]["rec_embedded.tex"]
     assert r"\begin{tabular}" in text and r"$\pm$" in text and r"this\_is" in text
+    assert r"\caption{Referring expression comprehension: embedded benchmark. Accuracy." in text
     body = [row for row in text.splitlines() if row.endswith(r"\\")]
     assert body and text.count(r"\begin{table}") == text.count(r"\end{table}")
 
