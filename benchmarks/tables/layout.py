@@ -245,5 +245,7 @@ def _paired(run: Run, row: Row, column: Column, table: Table) -> Paired:
     if len(chosen) > 1:
         return Paired(None, None, f"{len(chosen)} variants of {table.baseline}")
     baseline_row, rival = next(iter(chosen.items()))
+    if run.metrics["accuracy"] is None or rival.metrics["accuracy"] is None:
+        return Paired(rival, None, "nothing scored")
     reason = "" if baseline_row.text == row.text else f"the baseline's text is {baseline_row.text}"
     return Paired(rival, compare(run.frame, rival.frame, (run.name, rival.name)), reason)

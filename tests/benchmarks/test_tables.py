@@ -213,6 +213,14 @@ def test_unscored_queries_are_shown(make, tmp_path):
     assert rows(files["rec_embedded.csv"])[0]["unscored"] == "1"
 
 
+def test_a_run_that_scored_nothing_is_shown_and_ends_nothing(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records())
+    write_run(tmp_path / "runs", "bbb", [unscored(r) for r in rec_records()], labels={"prompt": "foveal"})
+    status, _, files = make()
+    assert status == 0
+    assert line(section(files["rec_embedded.md"], "Accuracy"), "foveal")[1] == "none scored of 18"
+
+
 def test_waterbirds_shows_its_groups(make, tmp_path):
     shares = {"landbird on land": 0.9, "landbird on water": 0.1}
     write_run(
