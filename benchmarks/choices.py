@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from falip import UserError
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -34,3 +36,9 @@ def check_overrides(arguments: Sequence[str]) -> None:
                 near = difflib.get_close_matches(name, known, 1, 0.5)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 raise UserError(f"{argument}: there is no {group} {name!r}.{hint} There are: {', '.join(known)}.")
+
+
+def backbone_names(option: str) -> list[str]:
+    """What a backbone option loads: "tiny", hub ids or folders."""
+    config = OmegaConf.load(CONFIGS / "backbone" / f"{option}.yaml")
+    return [str(member.name) for member in config.get("members", [config])]

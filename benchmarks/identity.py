@@ -17,6 +17,7 @@ RUNTIME = (
     "task.dataset.root",
     "task.dataset.rows",
     "task.dataset.contract",
+    "task.dataset.annotations",
     "backbone.device",
     "data_root",
     "results_root",
@@ -55,7 +56,7 @@ def describe(thing: Any) -> Any:
         tree = {
             field.name: describe(getattr(thing, field.name)) for field in dataclasses.fields(thing) if field.name != "name"
         }
-        kind = {"type": type(thing).__name__}
+        kind = {"type": kind_of(thing)}
         version = getattr(type(thing), "version", None)
         return kind | ({} if version is None else {"version": version}) | tree
     if isinstance(thing, Mapping):
@@ -69,6 +70,12 @@ def describe(thing: Any) -> Any:
             f"{type(thing).__name__} cannot be part of a run's identity. Make the prompt a frozen dataclass, so that its "
             "parameters are known."
         ) from error
+
+
+def kind_of(thing: Any) -> str:
+    """Name of a class, with its module where it is not of this project, so that two of the same name differ."""
+    cls = type(thing)
+    return cls.__name__ if cls.__module__.split(".")[0] in ("falip", "benchmarks") else f"{cls.__module__}.{cls.__name__}"
 
 
 def run_id(identity: Mapping[str, Any]) -> str:

@@ -99,10 +99,13 @@ def missing_assets(tables: Iterable[str], root: str | Path) -> list[Missing]:
     for name in names:
         if name not in TABLES:
             raise UserError(f"there is no table {name!r}. The tables are: {', '.join(TABLES)}.")
+    return missing(dict.fromkeys(need for name in names for need in TABLES[name]), root)
+
+
+def missing(needs: Iterable[Need], root: Path) -> list[Missing]:
+    """What is not complete of some data sets and weights, each thing once."""
     memory: dict[str, State] = {}
-    needs = dict.fromkeys(need for name in names for need in TABLES[name])
-    found = (missing for need in needs if (missing := _missing(need, root, memory)) is not None)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(one for need in needs if (one := _missing(need, root, memory)) is not None))
 
 
 def asset_state(asset: Asset, root: Path) -> State:
