@@ -189,7 +189,7 @@ def _fetch_one(name: str, folder: Path, staging: Path, record: FileRecord | None
     urls = [f"{base}/{name}" for base in bases.ordered()]
     try:
         digest = f"sha256:{record.sha256}" if record else ""
-        receipt = download.fetch(urls, target, digest=digest, say=lambda _: None)
+        receipt = download.fetch(urls, target, digest=digest, bar=False, say=lambda _: None)
     except UserError as error:
         if isinstance(error, download.NoDiskSpaceError):
             raise

@@ -30,6 +30,8 @@ TRIES = 4
 """How often a connection that broke is taken up again before the next mirror's turn."""
 PAUSE_S = 1.0
 """The wait before the first new try; doubled for each further one."""
+_PASSING = (429, 500, 502, 503, 504)
+"""HTTP states that may pass: too many requests, and troubles of the server."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,7 +61,7 @@ def fetch(
     target: Path,
     *,
     digest: str = "",
-    page_ok: bool = False,
+    bar: bool = True,
     say: Callable[[str], None] = logger.info,
 ) -> Receipt:
     """Download a file from the first address that serves it whole.
@@ -71,7 +73,7 @@ def fetch(
         urls: Addresses in the order of trying.
         target: Where the file goes.
         digest: "<algorithm>:<hex>" that the file must have; "" where none is known.
-        page_ok: Whether a web page may be the answer; else one is taken for a log-in or an error page.
+        bar: Whether to show a progress bar (on a terminal only).
         say: Told of each address that fails and of the one that serves.
 
     Raises:
@@ -84,7 +86,7 @@ def fetch(
     failures: list[str] = []
     for url in urls:
         try:
-            receipt = _from_mirror(url, target, digest, page_ok, say)
+            receipt = _from_mirror(url, target, digest, bar, say)
         except _MirrorFailedError as failure:
             failures.append(f"  {url}: {failure}")
             say(f"passed over {url}: {failure}")
@@ -163,16 +165,15 @@ def _part_source(target: Path) -> Path:
     return target.with_name(f"{target.name}.part.json")
 
 
-def _from_mirror(url: str, target: Path, digest: str, page_ok: bool, say: Callable[[str], None]) -> Receipt:
+def _from_mirror(url: str, target: Path, digest: str, bar: bool, say: Callable[[str], None]) -> Receipt:
     """Download from one address, taking up broken connections, and verify."""
     part = _part(target)
-    _keep_or_drop_part(url, target, digest)
     for attempt in range(TRIES):
-        before = part.stat().st_size if part.exists() else 0
-        if before and attempt == 0:
-            say(f"continuing {target.name} at {human(before)}")
+        have = _usable(url, target, digest)
+        if have and attempt == 0:
+            say(f"continuing {target.name} at {human(have)}")
         try:
-            _stream(url, target, page_ok)
+            _stream(url, target, have, bar)
             break
         except _BrokenError as error:
             if attempt == TRIES - 1:
@@ -190,27 +191,31 @@ def _from_mirror(url: str, target: Path, digest: str, page_ok: bool, say: Callab
     return receipt
 
 
-def _keep_or_drop_part(url: str, target: Path, digest: str) -> None:
-    """Keep a part that belongs to this address, or to any where the digest will tell; drop it otherwise."""
-    source = _part_source(target)
-    if not _part(target).exists():
-        source.unlink(missing_ok=True)
-        return
-    known = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
-    if known.get("url") != url and not digest:
-        discard(target)
+def _usable(url: str, target: Path, digest: str) -> int:
+    """Bytes of the part that this address may continue: its own, or any address's where the digest will tell.
+
+    The part of another address is not thrown away here: this one may be dead, and that one's turn come later.
+    """
+    part = _part(target)
+    if not part.exists() or not (digest or _source_of_part(target).get("url") == url):
+        return 0
+    return part.stat().st_size
 
 
-def _stream(url: str, target: Path, page_ok: bool) -> None:
-    """Append what is lacking of the file to its part; returns when the file is whole."""
-    part, source = _part(target), _part_source(target)
-    have = part.stat().st_size if part.exists() else 0
+def _source_of_part(target: Path) -> dict[str, str]:
+    path = _part_source(target)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _stream(url: str, target: Path, have: int, bar: bool) -> None:
+    """Append what is lacking of the file to the `have` bytes of its part; returns when the file is whole."""
+    part = _part(target)
     headers = {"User-Agent": "falip-data", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        known = json.loads(source.read_text(encoding="utf-8")) if source.is_file() else {}
-        if known.get("url") == url and known.get("tag"):
-            headers["If-Range"] = known["tag"]
+        source = _source_of_part(target)
+        if source.get("url") == url and source.get("tag"):
+            headers["If-Range"] = source["tag"]
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
@@ -219,18 +224,21 @@ def _stream(url: str, target: Path, page_ok: bool) -> None:
                 return
             part.unlink()
             raise _BrokenError("the part does not fit the file there, starting over") from None
-        raise _MirrorFailedError(f"HTTP {error.code} {error.reason}") from None
+        failed = _BrokenError if error.code in _PASSING else _MirrorFailedError
+        raise failed(f"HTTP {error.code} {error.reason}") from None
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise _MirrorFailedError(str(getattr(error, "reason", error)) or type(error).__name__) from None
     with response:
-        if not page_ok and response.headers.get_content_type() == "text/html":
+        if response.headers.get_content_type() == "text/html":
             raise _MirrorFailedError("the answer is a web page, not the file")
         start, total = _place(response, have)
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        write_json(source, {"url": url, "tag": "" if tag.startswith("W/") else tag})
+        if not start:
+            part.write_bytes(b"")  # before the part's source is renamed: a kill between must not mix two addresses
+        write_json(_part_source(target), {"url": url, "tag": "" if tag.startswith("W/") else tag})
         if total is not None:
             require_space(target.parent, total - start, f"the rest of {target.name}")
-        _append(response, target, start, total)
+        _append(response, target, start, total, bar)
 
 
 def _place(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
@@ -244,13 +252,13 @@ def _place(response: http.client.HTTPResponse, have: int) -> tuple[int, int | No
     return 0, int(length) if length else None
 
 
-def _append(response: http.client.HTTPResponse, target: Path, start: int, total: int | None) -> None:
+def _append(response: http.client.HTTPResponse, target: Path, start: int, total: int | None, bar: bool) -> None:
     """Write the answer's body into the part from byte `start` on."""
     part = _part(target)
     have = start
-    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=target.name, disable=None, leave=False)
-    with part.open("r+b" if start else "wb") as stream, bar:
-        stream.seek(start)
+    shown = None if bar else True  # tqdm's "disable": None is silent where there is no terminal
+    progress = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=target.name, disable=shown, leave=False)
+    with part.open("ab") as stream, progress:
         while True:
             try:
                 chunk = response.read1(CHUNK)  # read() would hold back up to a whole chunk
@@ -260,7 +268,7 @@ def _append(response: http.client.HTTPResponse, target: Path, start: int, total:
                 break
             _write(stream, chunk, part)
             have += len(chunk)
-            bar.update(len(chunk))
+            progress.update(len(chunk))
     if total is not None and have < total:
         raise _BrokenError(f"the connection ended after {have} of {total} bytes")
     if total is not None and have > total:

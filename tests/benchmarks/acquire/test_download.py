@@ -84,6 +84,22 @@ def test_a_part_from_another_address_is_kept_only_where_a_digest_will_tell(serve
     assert [asked for _, asked in server.asked] == [None, "bytes=100000-"]
 
 
+def test_a_part_of_the_second_address_outlives_a_dead_first_one(server, dead_base, tmp_path):
+    gone = f"{server.base}/gone.bin"
+    url = server.add("file.bin", BODY)
+    interrupted(tmp_path / "file.bin", url, 100_000)
+    download.fetch([f"{dead_base}/file.bin", gone, url], tmp_path / "file.bin")
+    assert server.asked == [("/gone.bin", None), ("/file.bin", "bytes=100000-")]
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+
+
+def test_a_server_in_passing_trouble_is_asked_again(server, tmp_path):
+    url = server.add("busy.bin", BODY, status=503)
+    with pytest.raises(UserError, match="HTTP 503"):
+        download.fetch([url], tmp_path / "file.bin")
+    assert len(server.asked) == download.TRIES
+
+
 def test_a_file_that_stays_short_is_never_accepted_and_its_part_is_kept(server, tmp_path):
     url = server.add("file.bin", BODY, cuts=[1000] * 10)
     with pytest.raises(UserError, match=r"ended after 4000 of 384000 bytes[\s\S]*Run the command again"):
