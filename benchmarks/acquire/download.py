@@ -232,12 +232,12 @@ def _stream(url: str, target: Path, have: int, bar: bool) -> None:
         if response.headers.get_content_type() == "text/html":
             raise _MirrorFailedError("the answer is a web page, not the file")
         start, total = _place(response, have)
-        tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        if not start:
-            part.write_bytes(b"")  # before the part's source is renamed: a kill between must not mix two addresses
-        write_json(_part_source(target), {"url": url, "tag": "" if tag.startswith("W/") else tag})
         if total is not None:
             require_space(target.parent, total - start, f"the rest of {target.name}")
+        tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+        if not start:
+            part.write_bytes(b"")  # before the part gets its new source: a kill between must not mix two addresses
+        write_json(_part_source(target), {"url": url, "tag": "" if tag.startswith("W/") else tag})
         _append(response, target, start, total, bar)
 
 
