@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
+from falip.errors import check_choice, check_number
 from falip.geometry import Geometry
 from falip.regions import ImageSize, Region
 
@@ -41,13 +42,24 @@ def foveal_bias(
     Returns:
         float32 (regions, 1 + rows * cols) on the CPU. Column 0 is CLS and is 0. The row of a region that falls outside of
         CLIP's centre crop is 0. A region of several boxes has the maximum of theirs.
+
+    Raises:
+        UserError: If alpha is negative, sigma is not positive, or there is no such region form.
     """
+    check_foveal("foveal_bias", alpha, sigma, region_form)
     owners, ranges, covered = _parts(regions, image_size, geometry)
     rows = np.zeros((len(regions), geometry.tokens))
     if len(owners):
         inside = covered if region_form == "tokens" else _inside(ranges, geometry)
         np.maximum.at(rows[:, 1:], owners, _gaussian(ranges, inside, geometry, alpha, sigma).reshape(len(owners), -1))
     return torch.from_numpy(rows.astype(np.float32))
+
+
+def check_foveal(owner: str, alpha: float, sigma: float, region_form: str) -> None:
+    """Raises a UserError where the parameters of a foveal mask have no meaning."""
+    check_number(owner, "alpha", alpha)
+    check_number(owner, "sigma", sigma, positive=True)
+    check_choice(owner, "region_form", region_form, get_args(RegionForm))
 
 
 def covered_tokens(regions: Sequence[Region], image_size: ImageSize, geometry: Geometry) -> torch.Tensor:
@@ -66,18 +78,17 @@ def _parts(
     regions: Sequence[Region], image_size: ImageSize, geometry: Geometry
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes and masks that the model sees: owners (parts,), token ranges (parts, 4), covered tokens (parts, rows, cols)."""
-    seen = [i for i, region in enumerate(regions) if geometry.sees(region, image_size)]
-    boxes = [(i, box) for i in seen if regions[i].mask is None for box in regions[i].boxes]
-    masks = [(i, mask) for i in seen if (mask := regions[i].mask) is not None]
-    box_ranges = geometry.token_ranges(np.array([box for _, box in boxes], float).reshape(-1, 4), image_size)
-    mask_tokens = [geometry.token_mask(mask, image_size) for _, mask in masks]
-    masks_seen = [(i, tokens) for (i, _), tokens in zip(masks, mask_tokens, strict=True) if tokens.any()]
-    owners = np.array([i for i, _ in boxes] + [i for i, _ in masks_seen], dtype=np.int64)
-    mask_ranges = np.array([_bounds(tokens) for _, tokens in masks_seen], dtype=np.int64).reshape(-1, 4)
+    boxes = [(i, box) for i, region in enumerate(regions) if region.mask is None for box in region.boxes]
+    corners = np.array([box for _, box in boxes], float).reshape(-1, 4)
+    seen = geometry.sees_boxes(corners, image_size)
+    masks = [(i, geometry.token_mask(mask, image_size)) for i, r in enumerate(regions) if (mask := r.mask) is not None]
+    masks = [(i, tokens) for i, tokens in masks if tokens.any()]
+    owners = np.array([i for (i, _), yes in zip(boxes, seen, strict=True) if yes] + [i for i, _ in masks], dtype=np.int64)
+    box_ranges = geometry.token_ranges(corners[seen], image_size)
+    mask_ranges = np.array([_bounds(tokens) for _, tokens in masks], dtype=np.int64).reshape(-1, 4)
     shape = (-1, geometry.rows, geometry.cols)
-    covered = np.concatenate(
-        [_inside(box_ranges, geometry), np.array([tokens for _, tokens in masks_seen], dtype=bool).reshape(shape)]
-    )
+    mask_tokens = np.array([tokens for _, tokens in masks], dtype=bool).reshape(shape)
+    covered = np.concatenate([_inside(box_ranges, geometry), mask_tokens])
     return owners, np.concatenate([box_ranges, mask_ranges]), covered
 
 

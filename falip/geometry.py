@@ -88,8 +88,14 @@ class Geometry:
 
     def sees(self, region: Region, image_size: ImageSize) -> bool:
         """Whether any part of the region lies inside the window that the model sees."""
-        seen = self.to_input(np.array(region.boxes, float), image_size)
-        return bool(((seen[:, 2] > seen[:, 0]) & (seen[:, 3] > seen[:, 1])).any())
+        if region.mask is not None:
+            return bool(self.token_mask(region.mask, image_size).any())
+        return bool(self.sees_boxes(np.array(region.boxes, float), image_size).any())
+
+    def sees_boxes(self, boxes: np.ndarray, image_size: ImageSize) -> np.ndarray:
+        """Bool (boxes,): which boxes, float64 (boxes, 4), have any area inside the window that the model sees."""
+        seen = self.to_input(boxes, image_size)
+        return (seen[:, 2] > seen[:, 0]) & (seen[:, 3] > seen[:, 1])
 
     def token_ranges(self, boxes: np.ndarray, image_size: ImageSize) -> np.ndarray:
         """First and last token row and column of boxes, as the released FALIP code counts them.
