@@ -9,10 +9,12 @@ from typing import ClassVar, Literal, Protocol
 import torch
 from PIL import Image
 
+from falip.errors import UserError
 from falip.geometry import Geometry
 from falip.regions import Region
 
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
+Combine = Literal["sum", "max"]
 InterventionKind = Literal["unleash", "replace_v", "replace_qk", "feature_mask"]
 
 
@@ -71,14 +73,16 @@ class Views:
     """What a prompt made of (image, regions), or several of these in one batch.
 
     Attributes:
-        images: The distinct pictures (PIL), before the resize to the model's input.
+        images: The distinct pictures (PIL), before the resize to the model's input; empty once `pixels` stand in.
         components: Each has one view for each region, in the order of the regions.
         combine: How the scores of several components become one.
+        pixels: The pictures as one backbone takes them, float32 (images, 3, side, side); see `Backbone.prepare`.
     """
 
     images: tuple[Image.Image, ...]
     components: tuple[Component, ...]
-    combine: Literal["sum", "max"] = "sum"
+    combine: Combine = "sum"
+    pixels: torch.Tensor | None = None
 
     def __len__(self) -> int:
         """Number of regions."""
@@ -105,6 +109,19 @@ class Prompt(Protocol):
         ...
 
 
+def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+    """The views of a prompt, for an image and regions that any prompt can take.
+
+    Raises:
+        UserError: If there is no region, or the image is neither RGB nor a depth map (mode "F").
+    """
+    if not len(regions):
+        raise UserError("There is no region to look at: give at least one falip.Region.")
+    if image.mode not in ("RGB", "F"):
+        raise UserError(f"The image has mode {image.mode!r}; falip takes RGB pictures: image.convert('RGB').")
+    return prompt(image, regions, geometry)
+
+
 def merge_views(batch: Sequence[Views]) -> Views:
     """One `Views` with the regions of all, in order, so that several images fill one forward pass.
 
@@ -116,12 +133,14 @@ def merge_views(batch: Sequence[Views]) -> Views:
     offsets, total = [], 0
     for views in batch:
         offsets.append(total)
-        total += len(views.images)
+        total += len(views.images) if views.pixels is None else len(views.pixels)
     components = tuple(
         _merge_components([_shifted(views.components[k], offset) for views, offset in zip(batch, offsets, strict=True)])
         for k in range(len(batch[0].components))
     )
-    return Views(tuple(image for views in batch for image in views.images), components, batch[0].combine)
+    prepared = [views.pixels for views in batch if views.pixels is not None]
+    pixels = torch.cat(prepared) if prepared else None
+    return Views(tuple(image for views in batch for image in views.images), components, batch[0].combine, pixels)
 
 
 def _shifted(component: Component, offset: int) -> Component:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar, get_args
 
 from PIL import Image
 
-from falip.errors import UserError
+from falip.errors import UserError, check_choice
 from falip.geometry import Geometry
 from falip.prompts.foveal import AttentionPrompt
 from falip.prompts.pictures import Picture, Plain, WholeImage
 from falip.regions import Region
-from falip.views import Bias, Component, Prompt, Views, merge_views
+from falip.views import Bias, Combine, Component, Prompt, Views, merge_views
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Compose:
 
     def __post_init__(self) -> None:
         """Rejects what has no meaning in one view."""
+        if not self.prompts:
+            raise UserError("Compose needs at least one prompt, and got none.")
         strangers = [p for p in self.prompts if not (hasattr(p, "edit") or hasattr(p, "bias") or isinstance(p, Plain))]
         if strangers:
             raise UserError(
@@ -80,8 +82,14 @@ class Ensemble:
     """
 
     prompts: Sequence[Prompt]
-    combine: Literal["sum", "max"] = "sum"
+    combine: Combine = "sum"
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects an empty ensemble and an unknown way to combine."""
+        if not self.prompts:
+            raise UserError("Ensemble needs at least one prompt, and got none.")
+        check_choice("Ensemble", "combine", self.combine, get_args(Combine))
 
     @property
     def text_template(self) -> str | None:
@@ -94,6 +102,11 @@ class Ensemble:
         components: list[Component] = []
         for prompt in self.prompts:
             views = prompt(image, regions, geometry)
+            if len(views.components) > 1 and views.combine != self.combine:
+                raise UserError(
+                    f"An Ensemble with combine={self.combine} holds one with combine={views.combine}; the scores of all "
+                    "views of a region are combined at once, so give both the same."
+                )
             place = [_index(images, picture) for picture in views.images]
             components += [_moved(component, place) for component in views.components]
         return Views(tuple(images), tuple(components), self.combine)

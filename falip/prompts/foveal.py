@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, get_args
 
 import torch
 from PIL import Image
 
-from falip.foveal import RegionForm, covered_tokens, foveal_bias
+from falip.errors import check_choice, check_number
+from falip.foveal import RegionForm, check_foveal, covered_tokens, foveal_bias
 from falip.geometry import Geometry
 from falip.regions import ImageSize, Region
 from falip.views import Bias, Component, MaskForm, Views
@@ -64,6 +65,11 @@ class Foveal:
     name: str = "foveal"
     text_template: str | None = None
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects parameters without meaning."""
+        check_foveal("Foveal", self.alpha, self.sigma, self.region_form)
+        check_choice("Foveal", "mask_form", self.mask_form, get_args(MaskForm))
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The picture as it is, with one bias for each region."""
@@ -122,6 +128,10 @@ class PastaStyle:
     name: str = "pasta_style"
     text_template: str | None = None
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects a strength without logarithm."""
+        check_number("PastaStyle", "strength", self.strength, positive=True)
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The picture as it is, with one bias for each region."""

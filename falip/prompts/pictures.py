@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from falip.errors import check_choice, check_number
 from falip.geometry import Geometry
 from falip.regions import Box, Region
 from falip.views import Component, Views
@@ -88,12 +89,13 @@ class Crop:
         return edited_views(self, image, regions)
 
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
-        """The cut-out; the region in it is all of it, or its mask cut alike."""
+        """The cut-out; the region in it is all of it, or its mask or several boxes cut alike."""
         x0, y0, x1, y1 = box = _pixel_box(region.box, image)
         cut = image.crop(box)
-        if region.mask is None:
-            return cut, Region.from_box(0, 0, *cut.size)
-        return cut, Region.from_mask(region.mask[y0:y1, x0:x1])
+        if region.mask is not None:
+            return cut, Region.from_mask(region.mask[y0:y1, x0:x1])
+        parts = [_pixel_box(part, image) for part in region.boxes]
+        return cut, Region.from_boxes([(a - x0, b - y0, c - x0, d - y0) for a, b, c, d in parts])
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class Blur:
     name: str = "blur"
     text_template: str | None = None
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects parameters without meaning."""
+        check_number("Blur", "radius", self.radius)
+        check_choice("Blur", "area", self.area, get_args(Area))
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """One picture for each region, sharp there alone."""
@@ -135,6 +142,10 @@ class Grayscale:
     text_template: str | None = None
     version: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        """Rejects parameters without meaning."""
+        check_choice("Grayscale", "area", self.area, get_args(Area))
+
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """One picture for each region, coloured there alone."""
         return edited_views(self, image, regions)
@@ -156,7 +167,7 @@ class RedCircle:
     Attributes:
         outside: What happens outside of the ellipse before the ring is drawn: nothing, blur or grey.
         radius: Radius of that blur in pixels of the image.
-        width: Width of the line in pixels, or None for the rule above.
+        width: Width of the line in pixels, or None for the rule above; at 0 no line is drawn.
         colour: RGB of the line.
     """
 
@@ -167,6 +178,12 @@ class RedCircle:
     name: str = "red_circle"
     text_template: str | None = None
     version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        """Rejects parameters without meaning."""
+        check_choice("RedCircle", "outside", self.outside, get_args(Outside))
+        check_number("RedCircle", "radius", self.radius)
+        check_number("RedCircle", "width", self.width or 0)
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """One picture for each region, with the ring of that region."""
@@ -181,7 +198,7 @@ class RedCircle:
             for box in region.boxes:
                 ImageDraw.Draw(inside).ellipse(box, fill=255)
             picture = Image.composite(image, _outside(image, self.outside, self.radius, whole), inside)
-        width = self.width or max(1, int(max(image.size) / 200))
+        width = max(1, int(max(image.size) / 200)) if self.width is None else self.width
         for box in region.boxes:
             ImageDraw.Draw(picture).ellipse(box, outline=tuple(self.colour), width=width)
         return picture, region
