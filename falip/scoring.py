@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -11,14 +10,23 @@ from PIL import Image
 from torch import Tensor
 
 from falip.backbone import Backbone, Sharing
+from falip.errors import UserError
 from falip.regions import Region
-from falip.views import Prompt
+from falip.views import Combine, Prompt, make_views
 
 
 def phrase(texts: Sequence[str], template: str, prompt: Prompt) -> list[str]:
-    """The texts as the model reads them: in the prompt's template if it brings one, else in the task's."""
+    """The texts as the model reads them: in the prompt's template if it brings one, else in the task's.
+
+    Raises:
+        UserError: If the template has no place for the text, or `texts` is one string and not a list of them.
+    """
     chosen = prompt.text_template or template
-    return [str(text).join(chosen.split("{}")) for text in texts]
+    if "{}" not in chosen:
+        raise UserError(f'The text template {chosen!r} has no place for the text: write it as "a photo of {{}}".')
+    if isinstance(texts, str):
+        raise UserError(f"Texts come as a list, and got the string {texts!r}: write [{texts!r}].")
+    return [chosen.replace("{}", text) for text in texts]
 
 
 def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract: Tensor | None = None) -> Tensor:
@@ -37,7 +45,7 @@ def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract
     return logit_scale * images @ (texts if subtract is None else texts - subtract).T
 
 
-def combine_components(scores: Tensor, combine: Literal["sum", "max"]) -> Tensor:
+def combine_components(scores: Tensor, combine: Combine) -> Tensor:
     """(regions, texts) from (components, regions, texts)."""
     return scores.amax(0) if combine == "max" else scores.sum(0)
 
@@ -45,7 +53,7 @@ def combine_components(scores: Tensor, combine: Literal["sum", "max"]) -> Tensor
 def sample_texts(pool: Sequence[str], count: int, seed: int) -> list[str]:
     """Texts to subtract: min(count, size of the pool) of the pool, drawn without replacement from a seed."""
     chosen = np.random.default_rng(seed).choice(len(pool), min(count, len(pool)), replace=False)
-    return [pool[i] for i in sorted(chosen)]
+    return [pool[int(i)] for i in sorted(chosen)]
 
 
 @torch.inference_mode()
@@ -63,7 +71,8 @@ def score(
     """Score of every region under every text, for any prompt.
 
     Args:
-        backbone: A backbone, or several whose scores are summed (ReCLIP executor.py, lines 151 to 157).
+        backbone: A backbone, or several whose scores are summed, before those of an ensemble's views are summed or
+            maximised (ReCLIP executor.py, lines 151 to 157, and interpreter.py, lines 160 to 169).
         image: An RGB picture, or a depth map of mode "F".
         regions: At least one region of it.
         prompt: Any prompt, ensembles included.
@@ -74,14 +83,16 @@ def score(
 
     Returns:
         float32 (regions, texts).
+
+    Raises:
+        UserError: If there is no region, the image is neither RGB nor a depth map, or a template has no place for the text.
     """
     backbones = [backbone] if isinstance(backbone, Backbone) else list(backbone)
-    total = torch.zeros(len(regions), len(texts))
+    parts, combine = [], "sum"
     for one in backbones:
-        views = prompt(image, regions, one.geometry)
+        views = make_views(prompt, image, regions, one.geometry)
+        combine = views.combine
         others = one.encode_text(phrase(subtract, template, prompt)).mean(0) if subtract else None
-        scores = component_scores(
-            one.encode_views(views, sharing), one.encode_text(phrase(texts, template, prompt)), one.logit_scale, others
-        )
-        total += combine_components(scores, views.combine)
-    return total
+        embedded = one.encode_text(phrase(texts, template, prompt))
+        parts.append(component_scores(one.encode_views(views, sharing), embedded, one.logit_scale, others))
+    return combine_components(torch.stack(parts).sum(0), combine)
