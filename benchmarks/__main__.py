@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks task=rec/shapes prompt=foveal`, `-m` for sweeps, `+experiment=NAME` for tables."""
+"""The command line: `python -m benchmarks task=rec/shapes prompt=foveal`; `-m` sweeps, `+experiment=NAME` makes tables."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.choices import check_overrides
+from benchmarks.choices import check_overrides, explained
 from falip import UserError
 
 log = logging.getLogger("benchmarks")
@@ -28,9 +30,9 @@ def run(config: DictConfig) -> None:
     labels = Labels(*names, experiment=chosen.runtime.choices.get("experiment"))
     try:
         Job(config, labels, overrides).execute()
-    except UserError as error:
-        # A sweep goes on after a failed job; what failed is said where it happens.
-        log.error("%s", error)
+    except Exception as error:
+        if chosen.mode == RunMode.MULTIRUN:  # which goes on after a failed job, so what failed is said where it happens
+            log.error("%s failed: %s: %s", " ".join(overrides), type(error).__name__, error)
         raise
 
 
@@ -43,15 +45,19 @@ def _label(group: str, choices: dict[str, str], overrides: list[str]) -> str:
 def main() -> int:
     """Runs Hydra; what the user can mend is one message and exit status 2."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
+    arguments = sys.argv[1:]
     try:
-        check_overrides(sys.argv[1:])
+        check_overrides(arguments)
         run()
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except (hydra.errors.HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(f"error in the configuration: {error}\n")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(f"error in the configuration: {explained(error, arguments)}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the same command goes on where this one stopped\n")
+        return 130
     return 0
 
 

@@ -26,7 +26,7 @@ RUNTIME = (
 
 
 def classify(leaf: str) -> str:
-    """"identity" or "runtime" for the dotted name of a configuration leaf.
+    """Says "identity" or "runtime" for the dotted name of a configuration leaf.
 
     Raises:
         UserError: If the leaf is in neither list, so that nobody knows whether it can move a number.

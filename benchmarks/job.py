@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -11,15 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import provenance
-from benchmarks.identity import classify, describe, leaves, run_id
+from benchmarks.building import build, checked_arguments
+from benchmarks.identity import classify, describe, kind_of, leaves, run_id
 from benchmarks.metrics import metrics_for
 from benchmarks.records import SCHEMA_VERSION, Record
 from benchmarks.run_folder import METRICS_FILE, RunFolder, write_json
 from benchmarks.runner import Evaluation, Runtime, subset
+from benchmarks.tables.cells import accuracy
 from benchmarks.text import RunTexts, TextProtocol
 from falip import Backbone, UserError, load_backbone
 
@@ -53,13 +55,12 @@ class Job:
         self.resolved: dict[str, Any] = plain  # pyright: ignore[reportAttributeAccessIssue]
         for leaf, _ in leaves(self.resolved):
             classify(leaf)
-        self.runtime: Runtime = Runtime(**self.resolved["runtime"])
+        self.runtime = Runtime(**checked_arguments(Runtime, self.resolved["runtime"], "runtime"))
         if config.approximation not in ("none", "frozen"):
             raise UserError(f"approximation={config.approximation}: choose from none, frozen.")
-        # A list in a configuration becomes a plain list, so that prompts and tasks never see omegaconf's types.
-        self.task = instantiate(config.task, _convert_="all")
-        self.prompt = instantiate(config.prompt, _convert_="all")
-        self.protocol = TextProtocol(**{k: v for k, v in self.resolved["text"].items() if k != "name"})
+        self.task = build(self.resolved["task"], "task")
+        self.prompt = build(self.resolved["prompt"], "prompt")
+        self.protocol = TextProtocol(**checked_arguments(TextProtocol, self.resolved["text"], "text"))
         self.labels = {
             "task": self.task.name,
             "split": self.task.split,
@@ -75,8 +76,8 @@ class Job:
     def backbones(self) -> list[Backbone]:
         """The backbones of the run; each is loaded once for each process."""
         settings = self.resolved["backbone"]
-        members = settings["members"] if "members" in settings else [settings]
-        return [_backbone(**{k: v for k, v in member.items() if k != "_target_"}) for member in members]
+        members = settings.get("members", [settings])
+        return [_backbone(**checked_arguments(load_backbone, member, "backbone")) for member in members]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -120,9 +121,17 @@ class Job:
             return
         policy = self.runtime.overwrite
         if policy == "only-cache" and not complete:
-            raise UserError(f"{title}: {recorded} of {self.expected} are recorded, and runtime.overwrite=only-cache runs nothing.")
+            raise UserError(
+                f"{title}: {recorded} of {self.expected} are recorded, and runtime.overwrite=only-cache runs nothing."
+            )
+        if policy == "always" and self.runtime.part != (0, 1):
+            raise UserError(
+                f"runtime.overwrite=always with runtime.shard={self.runtime.shard} would delete what the other shards have "
+                f"recorded. Delete {self.folder.path} once, and start all shards without runtime.overwrite."
+            )
         if (complete and policy != "always") or (info and policy == "never"):
-            self._claim(info)
+            if complete:  # else another process may be at it, and run.json is its own
+                self._claim(info)
             log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
             return
         with self.folder.locked(self.runtime.part):
@@ -151,9 +160,7 @@ class Job:
             f"; a subset of {self.task.limit}, not comparable" if self.task.limit else "", self.folder.path,
         )  # fmt: skip
         texts = RunTexts(self.protocol, self.prompt, self._pool())
-        evaluation = Evaluation(
-            self.task, self.backbones, self.prompt, texts, self.runtime, self.resolved["approximation"]
-        )
+        evaluation = Evaluation(self.task, self.backbones, self.prompt, texts, self.runtime, self.resolved["approximation"])
         info = self._info(len(texts.subtracted))
         self.folder.write_info(info)
         try:
@@ -161,7 +168,8 @@ class Job:
             self._finish(info, evaluation)
         except BaseException as error:
             info |= {"status": "failed", "finished": _now(), "error": {"type": type(error).__name__, "message": str(error)}}
-            self.folder.write_info(info)
+            with suppress(UserError):  # a full disk must not hide what went wrong
+                self.folder.write_info(info)
             raise
 
     def _save(self, records: list[Record]) -> None:
@@ -179,17 +187,21 @@ class Job:
             "unscored": int((frame["status"] == "unscored").sum()),
             "fallback": int(frame["fallback"].sum()),
             "ties": int((frame["ties"] > 1).sum()),
-            "dropped": int(frame["dropped"].sum()),
+            "dropped": int(frame.drop_duplicates("group")["dropped"].sum()),
             "outside": int(frame.drop_duplicates("group")["outside"].sum()),
             "samples": int(frame["group"].nunique()),
-            "truncated_texts": sum(backbone.truncated_texts for backbone in self.backbones),
+            "truncated_texts": evaluation.texts.truncated(self.backbones),
         }
         info["timing"] = {stage: round(seconds, 3) for stage, seconds in sorted(evaluation.seconds.items())}
         if len(frame) == self.expected:
             info |= {"status": "complete", "finished": _now()}
+        elif self.runtime.part == (0, 1):
+            raise UserError(
+                f"{self.folder.path} holds {len(frame)} records, and the index of the data set promised {self.expected}: "
+                "it counts other queries than it loads, or two queries have one id. Mend the data set's class."
+            )
         self.folder.write_info(info)
-        accuracy, (low, high) = metrics["accuracy"], (metrics["interval"]["low"], metrics["interval"]["high"])
-        log.info("%s: accuracy %.1f (%.1f to %.1f)", self.labels["prompt"], 100 * accuracy, 100 * low, 100 * high)
+        log.info("%s: accuracy %s", self.labels["prompt"], accuracy(metrics))
 
     def _component_rows(self, names: list[str]) -> list[str]:
         """Names of the rows of `component_scores`: for several pictures one for each component and picture."""
@@ -204,7 +216,7 @@ class Job:
         if not self.protocol.subtract:
             return []
         dataset = self.task.dataset
-        return list(dataset.class_names) or dataset.expressions()
+        return [name.replace("_", " ") for name in dataset.class_names] or dataset.expressions()
 
     def _info(self, subtracted: int) -> dict[str, Any]:
         previous = self.folder.info or {}
@@ -240,7 +252,7 @@ class Job:
 def describe_rules(task: Any) -> dict[str, Any]:
     """The parameters of a task, without its data set, which describes itself."""
     rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
-    return describe(rules) | {"type": type(task).__name__, "version": type(task).version}
+    return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 
 
 @cache

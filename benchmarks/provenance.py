@@ -8,13 +8,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("falip", "torch", "transformers", "tokenizers", "numpy", "pillow", "pandas", "pyarrow", "hydra-core", "datasets")
+PACKAGES = (
+    "falip", "torch", "transformers", "tokenizers", "numpy", "pillow", "pandas", "pyarrow", "hydra-core", "datasets",
+)  # fmt: skip
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the source tree and whether it has changes; nulls outside of a checkout."""
+    """Commit of the source tree and whether code or configurations differ from it; nulls outside of a checkout."""
     commit = _git("rev-parse", "HEAD")
-    status = _git("status", "--porcelain", "--untracked-files=no")
+    status = _git("status", "--porcelain", "--", ":/falip", ":/benchmarks", ":/configs")
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from falip.errors import UserError
+
 SCHEMA_VERSION = 1
 
 
@@ -110,7 +112,16 @@ def write_part(records: Sequence[Record], path: Path) -> None:
 
 def read_parts(paths: Iterable[Path]) -> pd.DataFrame:
     """All records of some part files, sorted by id; one row for each query, columns as in `Record`."""
-    tables = [pq.read_table(path, schema=RECORD_SCHEMA) for path in sorted(paths)]
+    tables = [_read_part(path) for path in sorted(paths)]
     table = pa.concat_tables(tables) if tables else RECORD_SCHEMA.empty_table()
     frame = table.to_pandas().drop_duplicates("id")
     return frame.sort_values("id", ignore_index=True)
+
+
+def _read_part(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=RECORD_SCHEMA)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{path} cannot be read: {error}. Delete it and give the command of its run again, which does the rest."
+        ) from error

@@ -1,4 +1,4 @@
-"""The folder of one run: run.json, records in parts, metrics. Written so that a kill at any moment loses one batch at most."""
+"""The folder of one run: run.json, records in parts, metrics. A kill at any moment loses one batch at most."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from benchmarks.records import Record, read_parts, write_part
 from falip import UserError
 
 RUN_FILE, METRICS_FILE, RECORDS_FOLDER = "run.json", "metrics.json", "records"
+_MEND_INFO = "Delete this file and give the same command again: what is recorded beside it is kept."
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class RunFolder:
     @staticmethod
     def of(results_root: Path, labels: Mapping[str, str], run_id: str) -> RunFolder:
         """The folder of a run, by its labels and id."""
-        parts = [_safe(labels[key]) for key in ("split", "backbone", "prompt")]
-        return RunFolder(results_root.joinpath("runs", *labels["task"].split("/"), *parts, run_id))
+        parts = [*labels["task"].split("/"), *(labels[key] for key in ("split", "backbone", "prompt"))]
+        return RunFolder(results_root.joinpath("runs", *map(_safe, parts), run_id))
 
     @property
     def info(self) -> dict[str, Any] | None:
@@ -38,9 +39,12 @@ class RunFolder:
         if not file.is_file():
             return None
         try:
-            return json.loads(file.read_text())
-        except json.JSONDecodeError as error:
-            raise UserError(f"{file} is not valid JSON ({error}). Delete the folder to run it again.") from error
+            info = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{file} is not valid JSON ({error}). {_MEND_INFO}") from error
+        if not isinstance(info, dict):
+            raise UserError(f"{file} does not hold a JSON object. {_MEND_INFO}")
+        return info
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Replaces run.json."""
@@ -70,13 +74,17 @@ class RunFolder:
         """Keeps a second process from the same shard of the same run."""
         from filelock import FileLock, Timeout
 
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / f".{_shard_name(shard)}.lock")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout as error:
             raise UserError(f"Another process is running {self.path} at this moment. Wait for it, or end it.") from error
+        except (OSError, NotImplementedError) as error:
+            raise UserError(f"{self.path} cannot be written: {error}. Set results_root=... to a better place.") from error
         try:
+            for left_over in self.path.glob(f"{RECORDS_FOLDER}/.{_shard_name(shard)}-*.tmp"):
+                left_over.unlink(missing_ok=True)  # of a process that was killed while it wrote
             yield
         finally:
             lock.release()
@@ -115,4 +123,5 @@ def _shard_name(shard: tuple[int, int]) -> str:
 
 
 def _safe(label: str) -> str:
-    return re.sub(r"[^\w.=+,-]", "_", label.replace("/", "--"))
+    """A label as the name of a folder: short enough for any file system, and never "..". The run id tells runs apart."""
+    return re.sub(r"[^\w.=+,-]|^\.+", "_", label.replace("/", "--"), flags=re.ASCII)[:100]

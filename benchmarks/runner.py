@@ -66,6 +66,8 @@ class Runtime:
                 raise UserError(f"runtime.{name}={getattr(self, name)}: choose from {', '.join(allowed)}.")
         if self.batch_views < 1:
             raise UserError(f"runtime.batch_views={self.batch_views}: at least one view must fit.")
+        if self.workers < 0:
+            raise UserError(f"runtime.workers={self.workers}: give a number of threads; 0 works in the main one.")
         _ = self.part
 
     @property
@@ -86,7 +88,7 @@ class Prepared:
 
     Attributes:
         info: What the index says of it.
-        sample: The sample, its pictures' pixels dropped to their size; None where it could not be loaded.
+        sample: The sample; None where it could not be loaded.
         views: For each backbone its views, in parts of at most a batch.
         outside: Regions that the first backbone's crop does not see.
         error: Why it could not be loaded, or "".
@@ -155,12 +157,15 @@ class Evaluation:
         info = self.task.dataset.index[i]
         try:
             sample = self.task.dataset.load(i)
+            pictures = self.task.pictures(sample)
+            for picture in pictures:
+                for region in picture.regions:
+                    region.clipped(picture.image.size)  # a region that does not fit its image is the sample's fault
         except UserError as error:
             if self.runtime.on_error == "fail":
                 raise
             log.warning("%s is left unscored: %s", info.id, error)
             return Prepared(info, error=str(error))
-        pictures = self.task.pictures(sample)
         views = [[part for picture in pictures for part in self._views(backbone, picture)] for backbone in self.backbones]
         geometry = self.backbones[0].geometry
         outside = sum(not geometry.sees(region, p.image.size) for p in pictures for region in p.regions)

@@ -33,6 +33,9 @@ class TextProtocol:
         """Rejects a template that would give all classes the same text."""
         if "{}" not in self.template:
             raise UserError(f"text.template={self.template!r} has no {{}} to put the expression or class name in.")
+        for name in ("subtract", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"text.{name}={getattr(self, name)}: give a number from 0 on.")
 
 
 class RunTexts:
@@ -41,18 +44,26 @@ class RunTexts:
     def __init__(self, protocol: TextProtocol, prompt: Prompt, pool: Sequence[str]) -> None:
         self._protocol, self._prompt = protocol, prompt
         self.subtracted = sample_texts(pool, protocol.subtract, protocol.seed) if protocol.subtract else []
+        self._used: set[str] = set()
 
     def embed(self, backbone: Backbone, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         """Embeddings (texts, D) of a sample's texts, and the mean (D,) of those to subtract, or None."""
         return self._encode(backbone, texts), self._mean(backbone, texts)
 
+    def truncated(self, backbones: Sequence[Backbone]) -> int:
+        """Number of distinct texts so far that a backbone had to cut at its context length."""
+        return sum(len(self._used & backbone.truncated) for backbone in backbones)
+
     def _mean(self, backbone: Backbone, own: Sequence[str]) -> Tensor | None:
         others = self.subtracted
         if self._protocol.leave_out_own:
-            others = [text for text in others if text not in set(own)]
+            left_out = set(own)
+            others = [text for text in others if text not in left_out]
         if not others:
             return None
         return self._encode(backbone, others).mean(0)
 
     def _encode(self, backbone: Backbone, texts: Sequence[str]) -> Tensor:
-        return torch.clone(backbone.encode_text(phrase(texts, self._protocol.template, self._prompt)))
+        phrases = phrase(texts, self._protocol.template, self._prompt)
+        self._used.update(phrases)
+        return torch.clone(backbone.encode_text(phrases))

@@ -37,7 +37,7 @@ class Recognition:
         """The pictures of the sample; each has one region, of one box or of several, or of a mask."""
         for picture in sample.pictures:
             if len(picture.regions) != 1:
-                raise UserError(f"{sample.id}: recognition looks at one region for each picture, not {len(picture.regions)}.")
+                raise UserError(f"{sample.id}: recognition needs one region for each picture, not {len(picture.regions)}.")
         return sample.pictures
 
     def texts(self, sample: Sample) -> list[str]:
