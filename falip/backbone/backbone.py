@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -12,13 +13,14 @@ from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
+from falip.backbone.budget import cached_views, views_within
 from falip.backbone.images import ImageProcessing
-from falip.backbone.sharing import Tower
+from falip.backbone.sharing import Seats, Tower
 from falip.backbone.text import TextEncoder
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
 from falip.regions import Region
-from falip.views import Bias, Component, Prompt, Views
+from falip.views import Bias, Component, Prompt, Views, make_views
 
 Sharing = Literal["exact", "frozen", "none"]
 
@@ -45,7 +47,7 @@ class Backbone:
         geometry: What prompts may know of it.
         logit_scale: exp of the learnt temperature: the factor on cosines.
         provenance: Where it came from.
-        truncated_texts: See `TextEncoder.truncated`.
+        truncated_texts: Number of distinct texts that were cut at the context length.
     """
 
     def __init__(
@@ -67,20 +69,24 @@ class Backbone:
         self.logit_scale = float(model.logit_scale.detach().exp())
         self.preprocess = ImageProcessing(processor, self.geometry)
         self._tower = Tower(model.vision_model, model.visual_projection)
+        self._cached_views = cached_views(vision)
         self._text = TextEncoder(model, tokenizer)
+
+    @property
+    def truncated(self) -> frozenset[str]:
+        """Texts that were cut at the context length, their end token kept."""
+        return frozenset(self._text.truncated)
 
     @property
     def truncated_texts(self) -> int:
         """Number of distinct texts that were cut at the context length."""
-        return self._text.truncated
+        return len(self._text.truncated)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: weights, dtype and image handling."""
         return {
-            "name": self.provenance.name,
-            "revision": self.provenance.revision,
-            "weights": self.provenance.weights,
+            "weights": self.provenance.weights or f"{self.provenance.name}@{self.provenance.revision}",
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "resize": self.geometry.resize,
             "image_processor": CLIPImageProcessorPil.__name__,
@@ -93,7 +99,12 @@ class Backbone:
 
         Returns:
             float32 (texts, D) on the CPU.
+
+        Raises:
+            UserError: If `texts` is one string and not a list of them.
         """
+        if isinstance(texts, str):
+            raise UserError(f"Texts come as a list, and got the string {texts!r}: write [{texts!r}].")
         return self._text(texts)
 
     def encode_regions(
@@ -111,9 +122,10 @@ class Backbone:
             float32 (regions, D) on the CPU.
 
         Raises:
-            UserError: If the prompt has several views for each region; `falip.score` sums their scores.
+            UserError: If the prompt has several views for each region (`falip.score` sums their scores), there is no
+                region, or the image is neither RGB nor a depth map.
         """
-        views = prompt(image, regions, self.geometry)
+        views = make_views(prompt, image, regions, self.geometry)
         if len(views.components) != 1:
             raise UserError(
                 f"{type(prompt).__name__} has {len(views.components)} views for each region, so a region has no single "
@@ -121,27 +133,40 @@ class Backbone:
             )
         return self.encode_views(views, sharing)[0]
 
+    def compile(self) -> None:
+        """Lets torch.compile fuse the layers of the shared passes; `sharing="none"` stays the unmodified tower."""
+        self._tower.compile()
+
+    def views_within(self, memory_gb: float | None = None) -> int:
+        """Number of views whose forward pass stays within a memory budget.
+
+        Args:
+            memory_gb: The budget, weights aside; None for half of what a GPU has free, or 1 GB on a CPU.
+        """
+        return views_within(self.model.config.vision_config, self.model.device, self.model.dtype, memory_gb)
+
+    def prepare(self, views: Views) -> Views:
+        """The views with their pictures as this backbone takes them, which other threads can do ahead of time."""
+        return replace(views, images=(), pixels=self._to_model(self.preprocess(views.images)))
+
     @torch.inference_mode()
-    def encode_views(
-        self, views: Views, sharing: Sharing = "exact", pixels: Tensor | None = None, batch: int = 64
-    ) -> Tensor:
+    def encode_views(self, views: Views, sharing: Sharing = "exact", batch: int = 64) -> Tensor:
         """Unit-length embeddings of views, of one image or of many (`falip.views.merge_views`).
 
         Args:
-            views: What a prompt made.
+            views: What a prompt made, prepared or not.
             sharing: `none` runs every view whole through the unmodified transformers tower. `exact` gives the same to
                 float rounding and computes once what the regions of an image have in common. `frozen` also keeps the
                 patch tokens of the unprompted pass: an approximation.
-            pixels: `preprocess(views.images)` where that is done already.
-            batch: Most views in one forward pass.
+            batch: Most views in one forward pass; on a CPU there are fewer, so that its caches hold a layer's activations.
 
         Returns:
             float32 (components, regions, D) on the CPU.
         """
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
-        pixels = self.preprocess(views.images) if pixels is None else pixels
-        pixels = pixels.to(self.model.device, self.model.dtype)
+        pixels = self._to_model(self.preprocess(views.images) if views.pixels is None else views.pixels)
+        batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
         shared = [c for c in views.components if sharing != "none" and _is_shareable(c)]
         found = self._encode_shared(shared, pixels, sharing, batch) if shared else {}
         parts = [
@@ -160,13 +185,20 @@ class Backbone:
         Raises:
             UserError: If the prompt has several views for each region.
         """
-        views = prompt(image, regions, self.geometry)
+        views = make_views(prompt, image, regions, self.geometry)
         if len(views.components) != 1:
             raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
-        pixels = self.preprocess(views.images).to(self.model.device, self.model.dtype)
+        pixels = self._to_model(self.preprocess(views.images))
         captured: list[Tensor] = []
         self._whole_batch(views.components[0], pixels, captured)
         return torch.stack(captured, dim=1).cpu()
+
+    def _to_model(self, pixels: Tensor) -> Tensor:
+        """Pixels on the model's device in its dtype; towards a GPU the copy runs beside the model's work."""
+        pixels = pixels.to(dtype=self.model.dtype)
+        if self.model.device.type == "cuda" and pixels.device.type == "cpu":
+            pixels = pixels.pin_memory()
+        return pixels.to(self.model.device, non_blocking=True)
 
     def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
         """Every view whole, through the transformers tower."""
@@ -191,36 +223,50 @@ class Backbone:
         self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int
     ) -> dict[int, Tensor]:
         """CLS-row components and plain ones, over one trunk for each image."""
-        depth = self.geometry.layers
-        entries = {id(c): c.bias.layers[0] if c.bias else depth for c in components}
-        results: dict[int, list[Tensor]] = {id(c): [] for c in components}
-        order = {id(c): torch.tensor(c.image_index).argsort(stable=True) for c in components}
-        for images in _slices(len(pixels), batch):
-            states = self._tower.trunk(pixels[images], entries.values())
+        needs = {id(c): self._tower.needs(c.bias, sharing == "frozen") for c in components}
+        wanted: dict[int, set[int]] = defaultdict(set)
+        for component in components:
+            for image in set(component.image_index):
+                wanted[image] |= needs[id(component)]
+        width, device = self.model.config.projection_dim, self.model.device
+        results = {id(c): torch.empty(len(c.image_index), width, device=device) for c in components}
+        for images in _alike(wanted, batch):
+            states = self._tower.trunk(pixels[images], wanted[images[0]])
             for component in components:
-                hidden = states[entries[id(component)]]
-                mine = [v for v in order[id(component)].tolist() if component.image_index[v] in range(len(pixels))[images]]
-                results[id(component)] += self._finish(component, mine, hidden, images.start, sharing, batch)
-        return {key: torch.cat(parts)[order[key].argsort()].cpu() for key, parts in results.items()}
+                self._finish(component, images, states, sharing, batch, results[id(component)])
+        return {key: embeddings.cpu() for key, embeddings in results.items()}
 
     def _finish(
-        self, component: Component, mine: list[int], hidden: Tensor, start: int, sharing: Sharing, batch: int
-    ) -> Iterator[Tensor]:
-        """Embeddings of the views `mine` of a component, whose images are in this trunk."""
+        self, component: Component, images: list[int], states: dict[int, Tensor], sharing: Sharing, batch: int, out: Tensor
+    ) -> None:
+        """Writes the embeddings of those views of a component that see these images."""
+        place = {image: i for i, image in enumerate(images)}
+        mine = sorted((place[image], view) for view, image in enumerate(component.image_index) if image in place)
+        if not mine:
+            return
+        owner, views = torch.tensor(mine).T
         if component.bias is None:
-            embeddings = self._tower.embed(hidden)
-            yield embeddings[[component.image_index[v] - start for v in mine]]
+            out[views] = self._tower.embed(states[self.geometry.layers])[owner.to(out.device)]
             return
         finish = self._tower.frozen if sharing == "frozen" else self._tower.exact
-        for rows in _slices(len(mine), batch):
-            part = _part(component, mine[rows])
-            owner = torch.tensor([i - start for i in part.image_index], device=hidden.device)
-            assert part.bias
-            yield self._tower.embed(finish(hidden, owner, part.bias))
+        for some in _slices(len(mine), batch):
+            first, last = int(owner[some][0]), int(owner[some][-1])
+            seats = Seats.of(owner[some] - first, last - first + 1, out.device)
+            near = {layer: state[first : last + 1] for layer, state in states.items()}
+            bias = replace(component.bias, rows=component.bias.rows[views[some]])
+            out[views[some]] = self._tower.embed(finish(near, seats, bias))
 
 
 def _is_shareable(component: Component) -> bool:
     return component.intervention is None and (component.bias is None or component.bias.form == "cls_row")
+
+
+def _alike(wanted: Mapping[int, set[int]], size: int) -> Iterator[list[int]]:
+    """Images that want the same states of the trunk, at most `size` at a time."""
+    groups: dict[frozenset[int], list[int]] = defaultdict(list)
+    for image, states in sorted(wanted.items()):
+        groups[frozenset(states)].append(image)
+    return (images[some] for images in groups.values() for some in _slices(len(images), size))
 
 
 def _slices(total: int, size: int) -> Iterator[slice]:

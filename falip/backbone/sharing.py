@@ -1,21 +1,68 @@
 """Encoding many regions of one image without repeating what they have in common.
 
 The foveal mask changes the CLS row of the last layers and nothing else. Below the first masked layer all regions of an
-image share everything (`trunk`). In it the patch tokens are still shared. From the next layer on they see a CLS token that
-differs from region to region: `exact` computes them for each region, `frozen` goes on with those of the unprompted pass.
-In the last layer only the CLS row is computed.
+image share everything, and in it they still share the patch tokens: both come from one unprompted pass (`Tower.trunk`).
+From the next layer on patch tokens see a CLS token that differs from region to region: `exact` computes them for each
+region, `frozen` goes on with those of the unprompted pass. In the last layer only the CLS row is computed.
+
+In shapes, `views` counts regions, ordered by image; `Seats` says which image each of them belongs to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize, scaled_dot_product_attention
+from transformers.activations import QuickGELUActivation
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer, CLIPVisionModel
 
-from falip.backbone.attention import biased_attention
 from falip.views import Bias
+
+
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """The views of each image side by side, so that one matrix product serves all views of all images.
+
+    Attributes:
+        images: Number of images.
+        seats: Most views of one image.
+        owner: int (views,), the image of each view, ascending.
+        place: int (views,), its seat there.
+    """
+
+    images: int
+    seats: int
+    owner: Tensor
+    place: Tensor
+
+    @staticmethod
+    def of(owner: Tensor, images: int, device: torch.device) -> Seats:
+        """Seats of views, given the image of each, ascending, on the CPU."""
+        counts = torch.bincount(owner, minlength=images)
+        place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
+        return Seats(images, int(counts.max()), owner.to(device), place.to(device))
+
+    @staticmethod
+    def single(views: int, device: torch.device) -> Seats:
+        """Seats of views that have an image each."""
+        return Seats(views, 1, torch.arange(views, device=device), torch.zeros(views, dtype=torch.long, device=device))
+
+    def spread(self, values: Tensor) -> Tensor:
+        """(images, seats, ...) from (views, ...); 0 on empty seats."""
+        if len(values) == self.images * self.seats:
+            return values.unflatten(0, (self.images, self.seats))
+        spread = values.new_zeros(self.images, self.seats, *values.shape[1:])
+        spread[self.owner, self.place] = values
+        return spread
+
+    def back(self, spread: Tensor) -> Tensor:
+        """(views, ...) from (images, seats, ...)."""
+        if len(self.owner) == self.images * self.seats:
+            return spread.flatten(0, 1)
+        return spread[self.owner, self.place]
 
 
 class Tower:
@@ -25,121 +72,159 @@ class Tower:
         self.embeddings, self.pre_norm = vision_model.embeddings, vision_model.pre_layrnorm
         self.layers: Sequence[CLIPEncoderLayer] = list(vision_model.encoder.layers)  # pyright: ignore[reportAttributeAccessIssue]
         self.post_norm, self.projection = vision_model.post_layernorm, projection
+        self._cls_step, self._diverging_step, self._full_step = cls_step, diverging_step, full_step
+
+    def compile(self) -> None:
+        """Lets torch.compile fuse each kind of layer; costs a minute at first use, and moves floats by rounding."""
+        self._cls_step = torch.compile(cls_step, dynamic=True)
+        self._diverging_step = torch.compile(diverging_step, dynamic=True)
+        self._full_step = torch.compile(full_step, dynamic=True)
+
+    def needs(self, bias: Bias | None, frozen: bool) -> set[int]:
+        """The states of the unprompted pass that views with this bias are made from."""
+        if bias is None:
+            return {len(self.layers)}
+        first, end = bias.layers[0], len(self.layers)
+        return set(range(first, end if frozen else min(first + 2, end)))
 
     def trunk(self, pixels: Tensor, wanted: Iterable[int]) -> dict[int, Tensor]:
         """Hidden states of the unprompted pass, (images, tokens, width), on entering each layer that is wanted.
 
-        `len(layers)` asks for the CLS token alone, (images, 1, width), after the last layer.
+        `len(layers)` asks for the CLS token alone, (images, width), after the last layer.
         """
         wanted, states = set(wanted), {}
         hidden = self.pre_norm(self.embeddings(pixels))
-        for i in range(max(wanted) + 1):
+        for i, layer in enumerate(self.layers[: max(wanted)]):
             if i in wanted:
                 states[i] = hidden
-            if i == max(wanted):
-                break
-            last = i == len(self.layers) - 1
-            hidden = cls_of_layer(self.layers[i], hidden) if last else self.layers[i](hidden, None)
-        return states
+            if i + 1 == len(self.layers):
+                hidden = self._cls_step(layer, hidden[:, 0], hidden, Seats.single(len(hidden), hidden.device))
+            else:
+                hidden = self._full_step(layer, hidden)
+        return states | {max(wanted): hidden}
 
     def embed(self, cls: Tensor) -> Tensor:
-        """Unit-length float32 embeddings (views, D) of CLS tokens (views, 1, width) after the last layer."""
-        projected = self.projection(self.post_norm(cls[:, 0]))
-        return torch.nn.functional.normalize(projected.float(), dim=-1)
+        """Unit-length float32 embeddings (views, D) of CLS tokens (views, width) after the last layer."""
+        return normalize(self.projection(self.post_norm(cls)).float(), dim=-1)
 
-    def exact(self, hidden: Tensor, owner: Tensor, bias: Bias) -> Tensor:
-        """CLS tokens (views, 1, width) after the last layer.
+    def exact(self, states: dict[int, Tensor], seats: Seats, bias: Bias) -> Tensor:
+        """CLS tokens (views, width) after the last layer.
 
         Args:
-            hidden: Trunk states (images, tokens, width) on entering the first masked layer.
-            owner: int (views,), the image of each view.
+            states: What `needs` asked of the trunk.
+            seats: Which of the trunk's images each view belongs to.
             bias: CLS-row bias of the views.
         """
         first, last = bias.layers[0], len(self.layers) - 1
-        rows = bias.rows.to(hidden)
-        cls, patches = shared_patches_step(self.layers[first], hidden, hidden[owner, :1], owner, rows, first == last)
-        for i in range(first + 1, last + 1):
-            row = rows if i in bias.layers else None
-            if i == first + 1:
-                state = diverging_step(self.layers[i], patches, cls, owner, row, i == last)
-            else:
-                state = full_step(self.layers[i], state, row, i == last)
-            cls = state[:, :1]
-        return cls
+        rows = bias.rows.to(states[first], non_blocking=True)
+        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows)
+        if first == last:
+            return cls
+        row = rows if first + 1 in bias.layers else None
+        if first + 1 == last:
+            return self._cls_step(self.layers[last], cls, states[last], seats, row)
+        hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, row)
+        for i in range(first + 2, last):
+            hidden = self._full_step(self.layers[i], hidden, rows if i in bias.layers else None)
+        single, row = Seats.single(len(hidden), hidden.device), rows if last in bias.layers else None
+        return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, row)
 
-    def frozen(self, hidden: Tensor, owner: Tensor, bias: Bias) -> Tensor:
+    def frozen(self, states: dict[int, Tensor], seats: Seats, bias: Bias) -> Tensor:
         """As `exact`, with the patch tokens of the unprompted pass throughout: an approximation."""
-        first, last = bias.layers[0], len(self.layers) - 1
-        rows, cls = bias.rows.to(hidden), hidden[owner, :1]
-        for i in range(first, last + 1):
-            row = rows if i in bias.layers else None
-            cls, hidden = shared_patches_step(self.layers[i], hidden, cls, owner, row, i == last)
+        first = bias.layers[0]
+        rows, cls = bias.rows.to(states[first], non_blocking=True), states[first][seats.owner, 0]
+        for i in range(first, len(self.layers)):
+            cls = self._cls_step(self.layers[i], cls, states[i], seats, rows if i in bias.layers else None)
         return cls
 
 
-def shared_patches_step(
-    layer: CLIPEncoderLayer, hidden: Tensor, cls: Tensor, owner: Tensor, row: Tensor | None, last: bool
-) -> tuple[Tensor, Tensor]:
-    """One layer in which the CLS token of each view looks at the patch tokens of its image.
+def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:
+    """One layer for the CLS token of each view, which attends to itself and to the patch tokens of its image.
+
+    For so few queries it is less work to multiply the query by W_k, and the mixed tokens by W_v, than to project all
+    tokens: q . (W_k x) = (q W_k) . x. The bias of the keys adds the same to all logits of a head, so softmax drops it.
+
+    Args:
+        layer: The layer.
+        cls: (views, width), the CLS tokens on entering it.
+        tokens: (images, 1 + patches, width); the first of each is not looked at.
+        seats: Which image each view belongs to.
+        row: What is added to the logits, (views, 1 + patches), or None.
 
     Returns:
-        The CLS tokens (views, 1, width), and the plain tokens (images, tokens, width); after the last layer these are
-        not needed and come back as they were.
+        (views, width).
     """
-    plain, views = layer.layer_norm1(hidden), layer.layer_norm1(cls)
-    keys, values = _heads(layer, "k", plain), _heads(layer, "v", plain)
-    view_keys = torch.cat([_heads(layer, "k", views), keys[:, :, 1:][owner]], dim=2)
-    view_values = torch.cat([_heads(layer, "v", views), values[:, :, 1:][owner]], dim=2)
-    cls = _attended(layer, cls, _heads(layer, "q", views), view_keys, view_values, row)
-    if not last:
-        hidden = _attended(layer, hidden, _heads(layer, "q", plain), keys, values, None)
-    return cls, hidden
+    attention = layer.self_attn
+    own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens)[:, 1:]
+    query = attention.scale * _split(attention.q_proj(own), attention.head_dim)
+    searched = torch.einsum("vhe,hew->vhw", query, attention.k_proj.weight.unflatten(0, query.shape[1:]))
+    on_itself = torch.einsum("vhw,vw->vh", searched, own)[..., None]
+    logits = torch.cat([on_itself, _for_each_image(seats, searched, patches.mT)], dim=-1)
+    if row is not None:
+        logits = logits + row[:, None]
+    weights = logits.softmax(-1, dtype=torch.float32).to(own)
+    mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
+    value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, query.shape[1:]))
+    return _rest(layer, cls, value.flatten(1) + attention.v_proj.bias)
 
 
-def diverging_step(
-    layer: CLIPEncoderLayer, patches: Tensor, cls: Tensor, owner: Tensor, row: Tensor | None, last: bool
-) -> Tensor:
-    """One layer whose patch tokens come in shared and go out different for each view.
+def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:
+    """One layer whose patch tokens come in shared and go out different for each view, because they see its CLS token.
 
-    `patches` are (images, tokens, width), the CLS token among them not being used, and `cls` is (views, 1, width).
+    What patches take from patches is computed once for the image, and the CLS token of each view is mixed in: with the
+    logit l of a patch on CLS, and Z the sum of its exponentials over patches, CLS has the share e^l / (e^l + Z).
+
+    Args and returns as for `cls_step`, but that all tokens come back: (views, 1 + patches, width).
     """
-    plain, views = layer.layer_norm1(patches[:, 1:]), layer.layer_norm1(cls)
-    key, value = (torch.cat([_heads(layer, p, views), _heads(layer, p, plain)[owner]], dim=2) for p in "kv")
-    query = _heads(layer, "q", views)
-    if last:
-        return _attended(layer, cls, query, key, value, row)
-    query = torch.cat([query, _heads(layer, "q", plain)[owner]], dim=2)
-    return _attended(layer, torch.cat([cls, patches[:, 1:][owner]], dim=1), query, key, value, row)
-
-
-def full_step(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None, last: bool) -> Tensor:
-    """One layer of whole views; the last one computes the CLS row alone."""
-    if last:
-        return cls_of_layer(layer, hidden, row)
-    normed = layer.layer_norm1(hidden)
-    query, key, value = (_heads(layer, projection, normed) for projection in "qkv")
-    return _attended(layer, hidden, query, key, value, row)
-
-
-def cls_of_layer(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None = None) -> Tensor:
-    """The CLS token (batch, 1, width) after a layer, without the other rows."""
-    normed = layer.layer_norm1(hidden)
-    key, value = _heads(layer, "k", normed), _heads(layer, "v", normed)
-    return _attended(layer, hidden[:, :1], _heads(layer, "q", normed[:, :1]), key, value, row)
-
-
-def _heads(layer: CLIPEncoderLayer, projection: str, hidden: Tensor) -> Tensor:
-    """Queries, keys or values, (batch, heads, tokens, head size)."""
     attention = layer.self_attn
-    projected = getattr(attention, f"{projection}_proj")(hidden)
-    return projected.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2)
+    own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens[:, 1:])
+    query, key, value = (
+        _split(projection(patches), attention.head_dim).transpose(1, 2) for projection in _projections(layer)
+    )
+    logits = (attention.scale * query) @ key.mT
+    among = (logits.softmax(-1) @ value).transpose(1, 2).contiguous()
+    own_key, own_value = (_split(projection(own), attention.head_dim) for projection in _projections(layer)[1:])
+    on_cls = (attention.scale * query) @ seats.spread(own_key).permute(0, 2, 3, 1)  # (images, heads, patches, seats)
+    share = torch.sigmoid(on_cls - logits.logsumexp(-1, keepdim=True)).permute(0, 3, 2, 1)
+    attended = torch.lerp(among[seats.owner], own_value[:, None], seats.back(share)[..., None])
+    moved = _rest(layer, tokens[:, 1:][seats.owner], attended.flatten(2))
+    return torch.cat([cls_step(layer, cls, tokens, seats, row)[:, None], moved], dim=1)
 
 
-def _attended(
-    layer: CLIPEncoderLayer, residual: Tensor, query: Tensor, key: Tensor, value: Tensor, row: Tensor | None
-) -> Tensor:
-    """The rest of a layer from its queries, keys and values on."""
-    attention = layer.self_attn
-    output = biased_attention(query, key, value, attention.scale, row)
-    hidden = residual + attention.out_proj(output.transpose(1, 2).flatten(2))
-    return hidden + layer.mlp(layer.layer_norm2(hidden))
+def full_step(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None = None) -> Tensor:
+    """One layer of whole views, (views, tokens, width); `row` is added to the logits of CLS, (views, tokens) or None."""
+    attention, normed = layer.self_attn, layer.layer_norm1(hidden)
+    query, key, value = (
+        _split(projection(normed), attention.head_dim).transpose(1, 2) for projection in _projections(layer)
+    )
+    attended = scaled_dot_product_attention(query, key, value, scale=attention.scale)
+    if row is not None:
+        mask = row[:, None, None]
+        attended[:, :, :1] = scaled_dot_product_attention(query[:, :, :1], key, value, mask, scale=attention.scale)
+    return _rest(layer, hidden, attended.transpose(1, 2).flatten(2))
+
+
+def _projections(layer: CLIPEncoderLayer) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj
+
+
+def _split(projected: Tensor, head_size: int) -> Tensor:
+    """(..., heads, head size)."""
+    return projected.unflatten(-1, (-1, head_size))
+
+
+def _for_each_image(seats: Seats, rows: Tensor, matrices: Tensor) -> Tensor:
+    """The rows (views, heads, n) of each view times the matrix of its image (images, n, m): (views, heads, m)."""
+    products = seats.spread(rows).flatten(1, 2) @ matrices
+    return seats.back(products.unflatten(1, (seats.seats, -1)))
+
+
+def _rest(layer: CLIPEncoderLayer, residual: Tensor, attended: Tensor) -> Tensor:
+    """A layer from the attention's output projection on; in place where that spares a pass over memory."""
+    hidden = layer.self_attn.out_proj(attended).add_(residual)
+    inner = layer.mlp.fc1(layer.layer_norm2(hidden))
+    if isinstance(layer.mlp.activation_fn, QuickGELUActivation):
+        inner.mul_((1.702 * inner).sigmoid_())
+    else:
+        inner = layer.mlp.activation_fn(inner)
+    return layer.mlp.fc2(inner).add_(hidden)

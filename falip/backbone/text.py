@@ -14,11 +14,11 @@ class TextEncoder:
     """The text tower of one backbone (a transformers CLIPModel and its tokenizer), with a memory.
 
     Attributes:
-        truncated: Number of distinct texts that were longer than the context and were cut, the end token kept.
+        truncated: The texts that were longer than the context and were cut, the end token kept.
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.truncated = 0
+        self.truncated: set[str] = set()
         self._model, self._tokenizer = model, tokenizer
         self._context = model.config.text_config.max_position_embeddings
         self._known: dict[str, torch.Tensor] = {}
@@ -35,7 +35,9 @@ class TextEncoder:
         return torch.stack([self._known[text] for text in texts])
 
     def _encode(self, texts: list[str]) -> torch.Tensor:
-        tokens = [self._cut(ids) for ids in self._tokenizer(texts, verbose=False)["input_ids"]]
+        found = self._tokenizer(texts, verbose=False)["input_ids"]
+        self.truncated.update(text for text, ids in zip(texts, found, strict=True) if len(ids) > self._context)
+        tokens = [self._cut(ids) for ids in found]
         longest = max(map(len, tokens))
         # Attention is causal and the end token is pooled, so what is padded behind it, and how much, changes nothing.
         padding = self._tokenizer.eos_token_id
@@ -46,5 +48,4 @@ class TextEncoder:
     def _cut(self, ids: list[int]) -> list[int]:
         if len(ids) <= self._context:
             return ids
-        self.truncated += 1
         return [*ids[: self._context - 1], ids[-1]]
