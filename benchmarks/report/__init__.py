@@ -1,0 +1,1 @@
+"""A page to look at runs: `python -m benchmarks.report`."""

@@ -1,0 +1,144 @@
+"""CLS attention and head responses of the shown decisions, recomputed with the model and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.report.gallery import Group
+from benchmarks.report.restore import RunSetting
+from benchmarks.run_folder import write_atomically
+from benchmarks.runs import Run
+from benchmarks.samples import Picture
+from falip.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Maps = dict[int, tuple[np.ndarray, np.ndarray]]
+SAVE_EVERY = 50
+
+
+@dataclass
+class Attention:
+    """What was recomputed.
+
+    Attributes:
+        maps: For (run id, sample id) and slot (the chosen candidate, or the picture) the CLS row before and after,
+            each float32 (1 + rows * cols), mean over heads and masked layers.
+        responses: For each run id the head responses of each sample, (layers, heads), mean over its slots.
+    """
+
+    maps: dict[tuple[str, str], Maps] = field(default_factory=dict)
+    responses: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+
+def recompute(groups: Sequence[Group], cache: Path) -> Attention:
+    """Attention of every method with one view for each region, for the samples shown.
+
+    Args:
+        groups: With samples chosen and data restored.
+        cache: Folder of one file for each run; what is there is not computed again.
+    """
+    found = Attention()
+    for group in groups:
+        for run, setting in zip(group.runs.values(), group.settings, strict=True):
+            if group.data is None or setting is None or setting.prompt is None or setting.backbone is None:
+                continue
+            _recompute_run(group, run, setting, cache / f"{run.run_id}.npz", found)
+    return found
+
+
+def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, found: Attention) -> None:
+    stored = _read(path)
+    model = _Model(setting)
+    records = dict(list(run.frame.groupby("group")))
+    new = 0
+    for name in tqdm(group.sample_ids, desc=f"attention: {run.name}", disable=None):
+        for slot, picture, place in _asked(group, name, records.get(name)):
+            key = hashlib.sha256(f"{name}\0{slot}".encode()).hexdigest()[:20]
+            if key not in stored:
+                computed = model.study(picture, place)
+                if computed is None:
+                    log.warning("%s has several views for each region: no attention is shown", run.name)
+                    return
+                stored[key], stored[f"{key}-heads"] = computed
+                new += 1
+            before, after = stored[key]
+            found.maps.setdefault((run.run_id, name), {})[slot] = (before, after)
+            found.responses.setdefault(run.run_id, []).append(stored[f"{key}-heads"])
+        if new and new % SAVE_EVERY == 0:
+            _write(path, stored)
+    if new:
+        _write(path, stored)
+
+
+def _asked(group: Group, name: str, rows: Any) -> Iterator[tuple[int, Picture, int]]:
+    """Slot, picture and region of what is shown of a sample."""
+    from benchmarks.report.views import slots
+
+    assert group.data
+    if rows is None:
+        return
+    try:
+        sample = group.data.load(name)
+    except UserError as error:
+        log.warning("%s: no attention: %s", name, error)
+        return
+    chosen = slots(group.kind, group.data.pictures(sample), group.data.region_of(sample), list(rows.itertuples()))
+    yield from ((slot, picture, place) for slot, (picture, place) in chosen.items())
+
+
+class _Model:
+    """The backbone of a run, loaded when something is missing in the cache."""
+
+    _loaded: dict[str, Any] = {}  # noqa: RUF012  (shared on purpose: each backbone is loaded once)
+
+    def __init__(self, setting: RunSetting) -> None:
+        self._setting = setting
+
+    def study(self, picture: Picture, place: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """CLS rows (before and after, tokens) and head responses (layers, heads); None for several views."""
+        from falip import Plain, load_backbone
+        from falip.backbone.responses import head_responses
+
+        settings = self._setting.backbone
+        assert settings
+        key = repr(sorted(settings.items()))
+        if key not in self._loaded:
+            self._loaded[key] = load_backbone(settings["name"], **{k: v for k, v in settings.items() if k != "name"})
+        backbone, prompt, region = self._loaded[key], self._setting.prompt, picture.regions[place]
+        views = prompt(picture.image, [region], backbone.geometry)
+        if len(views.components) != 1:
+            return None
+        bias = views.components[0].bias
+        layers = list(bias.layers if bias else backbone.geometry.last_layers(min(4, backbone.geometry.layers)))
+        rows = [
+            backbone.attention(picture.image, [region], one)[0, layers].mean((0, 1)).numpy() for one in (Plain(), prompt)
+        ]
+        return np.stack(rows), head_responses(backbone, picture.image, [region], prompt)[0].numpy()
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError) as error:
+        log.warning("%s cannot be read (%s) and is made anew", path, error)
+        return {}
+
+
+def _write(path: Path, stored: dict[str, np.ndarray]) -> None:
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, **stored)  # pyright: ignore[reportArgumentType]
+
+    write_atomically(path, save)

@@ -1,0 +1,193 @@
+"""The samples that the page shows: what each method decided, and the view that it saw."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.prefetch import ahead
+from benchmarks.report.restore import RunSetting, TaskData, finite
+from benchmarks.report.views import SamplePictures, sample_pictures
+from benchmarks.runs import Run
+from falip.errors import UserError
+
+log = logging.getLogger(__name__)
+
+TOP = 5  # classes shown for each decision
+WORKERS = 2
+
+
+@dataclass
+class Group:
+    """One column of a table: the same questions, answered by several methods.
+
+    Attributes:
+        label: Its name.
+        kind: rec, classification or pointcloud.
+        baseline: Index of the method that others are compared with, or -1.
+        runs: The methods.
+        sample_ids: Samples shown.
+        note: Why there are no pictures, or "".
+    """
+
+    label: str
+    kind: str
+    baseline: int
+    runs: dict[str, Run]
+    sample_ids: list[str] = field(default_factory=list)
+    note: str = ""
+    settings: list[RunSetting | None] = field(default_factory=list)
+    data: TaskData | None = None
+    sizes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes, as far as they are known."""
+        return self.data.class_names if self.data else ()
+
+
+def chosen_samples(runs: Mapping[str, Run], count: int) -> list[str]:
+    """Up to `count` samples, spread evenly over their sorted ids."""
+    ids = sorted({name for run in runs.values() for name in run.frame["group"]})
+    if len(ids) <= count:
+        return ids
+    return [ids[i] for i in np.linspace(0, len(ids) - 1, count).round().astype(int)]
+
+
+def restore(group: Group, data_root: str | None) -> None:
+    """Brings back data and prompts of a group; what is not here is said in its note."""
+    settings: list[RunSetting | None] = []
+    for name, run in group.runs.items():
+        try:
+            settings.append(RunSetting(run))
+        except UserError as error:
+            log.warning("%s: views are not shown: %s", name, error)
+            settings.append(None)
+    group.settings = settings
+    try:
+        group.data = TaskData(next(iter(group.runs.values())).info.get("config") or {}, data_root)
+    except UserError as error:
+        group.note = f"No pictures: {error}"
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What the page's script gets: samples with pictures, and queries with decisions."""
+
+    groups: list[dict[str, Any]]
+    samples: list[dict[str, Any]]
+    queries: list[dict[str, Any]]
+
+
+def build_gallery(groups: Sequence[Group], budget: int, attention: Mapping[tuple[str, str], Any]) -> Gallery:
+    """Draws all samples of all groups.
+
+    Args:
+        groups: With samples chosen and data restored.
+        budget: Bytes for all pictures together.
+        attention: For (run id, sample id) the maps that `attention.recompute` found; empty where not asked.
+    """
+    total = sum(len(group.sample_ids) for group in groups)
+    share = min(400_000, budget // max(total, 1))
+    samples: list[dict[str, Any]] = []
+    queries: list[dict[str, Any]] = []
+    for g, group in enumerate(groups):
+        frames = [_by_sample(run) for run in group.runs.values()]
+
+        def draw(name: str, group: Group = group, frames: list[dict[str, list[Any]]] = frames) -> SamplePictures:
+            rows = [frame.get(name, []) for frame in frames]
+            return sample_pictures(group, name, rows, share, attention)
+
+        for name, pictures in zip(group.sample_ids, ahead(draw, group.sample_ids, WORKERS), strict=True):
+            group.sizes |= pictures.sizes
+            rows = [frame.get(name, []) for frame in frames]
+            queries += _queries(group, len(samples), rows)
+            samples.append({"group": g, "id": name, **pictures.content})
+    return Gallery([_described(group) for group in groups], samples, queries)
+
+
+def _by_sample(run: Run) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in run.frame.itertuples(index=False):
+        record: Any = row
+        found.setdefault(str(record.group), []).append(record)
+    return found
+
+
+def _described(group: Group) -> dict[str, Any]:
+    return {
+        "label": group.label,
+        "kind": group.kind,
+        "baseline": group.baseline,
+        "note": group.note,
+        "methods": [{"name": name, "run": run.run_id} for name, run in group.runs.items()],
+    }
+
+
+def _queries(group: Group, sample: int, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """The queries of a sample with the answer of every method, None where a method has none."""
+    found: dict[str, dict[str, Any]] = {}
+    for m, records in enumerate(rows):
+        for row in records:
+            query = found.setdefault(row.id, _query(row, sample, len(rows)))
+            query["answers"][m] = _answer(group, row)
+    return list(found.values())
+
+
+def _query(row: Any, sample: int, methods: int) -> dict[str, Any]:
+    right = [i for i, correct in enumerate(row.candidate_correct) if correct]
+    return {
+        "sample": sample,
+        "id": row.id,
+        "text": row.text or row.id,
+        "slice": row.slice,
+        "target": int(row.target),
+        "right": right,
+        "answers": [None] * methods,
+    }
+
+
+def _answer(group: Group, row: Any) -> dict[str, Any]:
+    if row.status != "scored":
+        return {"error": row.error or "unscored"}
+    answer: dict[str, Any] = {
+        "correct": bool(row.correct),
+        "choice": int(row.prediction),
+        "rank": int(row.rank),
+        "ties": int(row.ties),
+        "margin": finite([row.margin])[0],
+    }
+    scores = np.asarray(row.scores, dtype=float)
+    if group.kind == "rec":
+        return answer | {"scores": finite(scores)}
+    best = np.argsort(-scores, kind="stable")[:TOP].tolist()
+    if row.target not in best:
+        best.append(int(row.target))
+    answer["top"] = [[_class(group, c), *finite(scores[[c]]), c == row.target] for c in best]
+    if group.kind == "pointcloud":
+        answer["views"] = _views(group, row)
+    return answer
+
+
+def _views(group: Group, row: Any) -> list[dict[str, Any]]:
+    """For each depth map the class it would choose by itself, with the scores of that class and of the right one."""
+    parts = np.stack([np.asarray(part, dtype=float) for part in row.component_scores])
+    pictures = group.data.task.dataset.index[0].regions if group.data else len(parts)
+    by_view = parts.reshape(-1, pictures, parts.shape[1]).sum(0)
+    return [
+        {
+            "choice": _class(group, int(scores.argmax())),
+            "best": finite(scores.max(keepdims=True))[0],
+            "target": finite(scores[[row.target]])[0],
+            "correct": int(scores.argmax()) == row.target,
+        }
+        for scores in by_view
+    ]
+
+
+def _class(group: Group, index: int) -> str:
+    return str(group.classes[index]).replace("_", " ") if index < len(group.classes) else f"class {index}"

@@ -1,0 +1,152 @@
+"""What a run was made of, brought back from its stored configuration: task with data, prompt, token grid. No model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.runs import Run
+from benchmarks.samples import Picture, Sample
+from falip.errors import UserError
+from falip.geometry import Geometry
+
+# Prompts that only edit pictures ask nothing of the token grid; this one stands in where it is not known.
+NOMINAL = Geometry(224, 16, 24, 16)
+
+
+def without_class_path(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of a configuration."""
+    return {key: value for key, value in settings.items() if key != "_target_"}
+
+
+def built(settings: Any) -> Any:
+    """An object from a stored configuration.
+
+    Raises:
+        UserError: If its class or its data are not here.
+    """
+    from hydra.errors import HydraException
+    from hydra.utils import instantiate
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return instantiate(settings, _convert_="all")
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
+        raise UserError(str(cause)) from error
+
+
+def rebased(tree: Any, old: str, new: str) -> Any:
+    """A configuration with another data folder: every path that began with the old one."""
+    if isinstance(tree, Mapping):
+        return {key: rebased(value, old, new) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [rebased(value, old, new) for value in tree]
+    if isinstance(tree, str) and (tree == old or tree.startswith(f"{old}/")):
+        return new + tree[len(old) :]
+    return tree
+
+
+class TaskData:
+    """The samples of a task, by their ids.
+
+    Args:
+        config: The stored configuration of any run of the task.
+        data_root: Folder to read the data from, or None for the one that the run read.
+
+    Raises:
+        UserError: If the configuration is not stored, or the data are not here.
+    """
+
+    def __init__(self, config: Mapping[str, Any], data_root: str | None) -> None:
+        if "task" not in config:
+            raise UserError("run.json holds no configuration, so the pictures cannot be found again")
+        settings, old = config["task"], config.get("data_root")
+        if data_root and old:
+            settings = rebased(settings, str(old), data_root)
+        self.task = built(settings)
+        self._places = {info.id: i for i, info in enumerate(self.task.dataset.index)}
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names in label order; empty for REC."""
+        return self.task.dataset.class_names
+
+    def load(self, sample_id: str) -> Sample:
+        """A sample with its pictures decoded.
+
+        Raises:
+            UserError: If the data set has no such sample, or its picture is missing or broken.
+        """
+        if sample_id not in self._places:
+            raise UserError(f"the data set here has no sample {sample_id!r}; it is another version than the run's")
+        return self.task.dataset.load(self._places[sample_id])
+
+    def pictures(self, sample: Sample) -> Sequence[Picture]:
+        """The pictures and regions as the model got them."""
+        return self.task.pictures(sample)
+
+    def region_of(self, sample: Sample) -> dict[int, int]:
+        """For each candidate that took part its place among the regions."""
+        if not sample.boxes:
+            return {}
+        return {candidate: place for place, candidate in enumerate(self.task.kept(sample))}
+
+
+class RunSetting:
+    """The prompt and the token grid of a run.
+
+    Attributes:
+        prompt: The prompt, or None where the configuration is not stored.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._config: Mapping[str, Any] = run.info.get("config") or {}
+        self.prompt: Any = built(self._config["prompt"]) if "prompt" in self._config else None
+
+    @property
+    def backbone(self) -> dict[str, Any] | None:
+        """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
+        settings = self._config.get("backbone") or {}
+        return None if "members" in settings or "name" not in settings else without_class_path(settings)
+
+    @cached_property
+    def geometry(self) -> Geometry | None:
+        """Token grid of the (first) backbone, from its config.json; None where that is not on this machine."""
+        settings = self._config.get("backbone") or {}
+        first = settings["members"][0] if "members" in settings else settings
+        path = _config_file(str(first.get("name", "")))
+        if path is None:
+            return None
+        vision = json.loads(path.read_text(encoding="utf-8")).get("vision_config", {})
+        return Geometry(
+            vision.get("image_size", 224),  # transformers leaves out what equals its defaults
+            vision.get("patch_size", 32),
+            vision.get("num_hidden_layers", 12),
+            vision.get("num_attention_heads", 12),
+            first.get("resize", "squash"),
+        )
+
+
+def _config_file(name: str) -> Path | None:
+    import falip
+
+    folder = Path(falip.__file__).parent / "tiny" if name == "tiny" else Path(name)
+    if (folder / "config.json").is_file():
+        return folder / "config.json"
+    if name.count("/") != 1:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found) if isinstance(found, str) else None
+
+
+def finite(values: Sequence[float] | np.ndarray, decimals: int = 3) -> list[float | None]:
+    """Numbers for JSON, None for what is not finite."""
+    return [round(float(v), decimals) if np.isfinite(v) else None for v in values]

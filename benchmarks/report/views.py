@@ -1,0 +1,166 @@
+"""The pictures of one sample: its own, and for each method the view of what it decided for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.report.restore import NOMINAL, RunSetting
+from benchmarks.report.thumbnails import heat, thumbnails
+from benchmarks.samples import Picture, Sample
+from falip import Region
+from falip.errors import UserError
+from falip.geometry import Geometry
+
+if TYPE_CHECKING:
+    from benchmarks.report.gallery import Group
+
+BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"
+
+
+@dataclass(frozen=True)
+class SamplePictures:
+    """What the page shows of one sample.
+
+    Attributes:
+        content: For the page's script: pictures, boxes, views.
+        sizes: For each query the target's share of the image's area.
+    """
+
+    content: dict[str, Any]
+    sizes: dict[str, float] = field(default_factory=dict)
+
+
+def sample_pictures(
+    group: Group, name: str, rows: Sequence[Sequence[Any]], budget: int, attention: Mapping[tuple[str, str], Any]
+) -> SamplePictures:
+    """Draws a sample.
+
+    Args:
+        group: Where it belongs, its data restored.
+        name: The sample's id.
+        rows: For each method its records of this sample.
+        budget: Bytes for its pictures.
+        attention: For (run id, sample id) attention maps by slot.
+    """
+    if group.data is None:
+        return SamplePictures({"error": ""})
+    try:
+        sample = group.data.load(name)
+    except UserError as error:
+        return SamplePictures({"error": str(error)})
+    own = [picture.image for picture in sample.pictures]
+    drawer = _Drawer(own)
+    places = group.data.region_of(sample)
+    views = []
+    for setting, run, records in zip(group.settings, group.runs.values(), rows, strict=True):
+        wanted = slots(group.kind, group.data.pictures(sample), places, records)
+        maps = attention.get((run.run_id, name)) or {}
+        views.append(
+            {str(slot): drawer.views(setting, *what, maps.get(slot)) for slot, what in wanted.items()} if setting else {}
+        )
+    uris = thumbnails(own, drawer.edited, budget)
+    size = sample.pictures[0].image.size
+    content = {"images": uris.uris, "own": len(own), "size": size, "boxes": _rounded(sample.boxes), "views": views}
+    if group.kind == "classification":
+        content["region"] = _rounded(sample.pictures[0].regions[0].boxes)
+    return SamplePictures(content, _target_shares(sample))
+
+
+def slots(
+    kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]
+) -> dict[int, tuple[Picture, int]]:
+    """Which views a method's answers need: for REC those of the candidates it chose, else that of each picture."""
+    if kind != "rec":
+        return {i: (picture, 0) for i, picture in enumerate(pictures)}
+    chosen = sorted({int(row.prediction) for row in records if row.prediction in places})
+    return {candidate: (pictures[0], places[candidate]) for candidate in chosen}
+
+
+class _Drawer:
+    """Collects the distinct pictures of a sample and describes views by their number."""
+
+    def __init__(self, own: Sequence[Image.Image]) -> None:
+        self._known = list(own)
+        self._own = len(own)
+
+    @property
+    def edited(self) -> list[Image.Image]:
+        """Pictures that are not the sample's own."""
+        return self._known[self._own :]
+
+    def views(self, setting: RunSetting, picture: Picture, place: int, maps: Any) -> list[dict[str, Any]]:
+        """The views that a method made of a region, one for each component."""
+        if setting.prompt is None:
+            return []
+        region, geometry = picture.regions[place], setting.geometry
+        try:
+            views = setting.prompt(picture.image, [region], geometry or NOMINAL)
+        except UserError:  # layers that the stand-in for an unknown backbone lacks
+            if geometry is not None:
+                raise
+            return []
+        found = []
+        for component in views.components:
+            image = views.images[component.image_index[0]]
+            view: dict[str, Any] = {"image": self._number(image)}
+            if image.size == picture.image.size:
+                view |= {"box": _rounded([_clipped(region, image)])[0], "size": image.size}
+            if geometry is not None and component.bias is not None:
+                grid = component.bias.rows[0, 1:].reshape(geometry.rows, geometry.cols).numpy()
+                view |= {"mask": _mask(grid), "window": window(geometry, image)}
+            found.append(view)
+        if maps is not None and geometry is not None and found:
+            found[0]["attention"] = _attention(maps, geometry, picture.image)
+        return found
+
+    def _number(self, image: Image.Image) -> int:
+        for i, known in enumerate(self._known):
+            if known is image:
+                return i
+        self._known.append(image)
+        return len(self._known) - 1
+
+
+def _clipped(region: Region, image: Image.Image) -> tuple[float, float, float, float]:
+    return region.clipped(image.size).box
+
+
+def _mask(grid: np.ndarray) -> str:
+    """The bias as an overlay, transparent where nothing is added."""
+    finite = np.where(np.isfinite(grid), grid, 0.0)
+    return heat(finite, (0.0, float(finite.max()) or 1.0), BIAS_COLOURS, hide_low=True)
+
+
+def _attention(maps: tuple[np.ndarray, np.ndarray], geometry: Geometry, image: Image.Image) -> dict[str, Any]:
+    """CLS attention before and after on one scale."""
+    grids = [100 * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
+    limits = (float(min(g.min() for g in grids)), float(max(g.max() for g in grids)))
+    before, after = (heat(grid, limits, ATTENTION_COLOURS) for grid in grids)
+    return {"before": before, "after": after, "limits": [round(v, 2) for v in limits], "window": window(geometry, image)}
+
+
+def window(geometry: Geometry, image: Image.Image) -> list[float]:
+    """Left, top, width and height of the token grid in per cent of the picture."""
+    size, (left, top) = geometry.resized(image.size)
+    side = geometry.image_size
+    values = (left / size[0], top / size[1], side / size[0], side / size[1])
+    return [round(100 * value, 2) for value in values]
+
+
+def _rounded(boxes: Sequence[Sequence[float]]) -> list[list[float]]:
+    return [[round(float(v), 1) for v in box] for box in boxes]
+
+
+def _target_shares(sample: Sample) -> dict[str, float]:
+    width, height = sample.pictures[0].image.size
+    shares = {}
+    for query in sample.queries:
+        areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in query.targets]
+        if areas:
+            shares[query.id] = max(areas) / (width * height)
+    return shares

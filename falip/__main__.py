@@ -1,0 +1,143 @@
+"""One picture on the command line: `python -m falip IMAGE --box x0,y0,x1,y1 --text "..." --prompt falip,red_circle`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from falip.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from falip.backbone import Backbone
+    from falip.picture.page import Block
+    from falip.picture.table import Scored
+    from falip.regions import Region
+    from falip.views import Prompt
+
+EXAMPLE = """example:
+  python -m falip kitchen.jpg --box 40,60,220,300 --text "a photo of a cup" --text "a photo of a plate" \\
+      --prompt falip,red_circle --out kitchen_attention.png
+
+Scores of every text for each region, under plain CLIP and under each prompt, and with --out one picture: what the model
+sees, the foveal mask, and the CLS attention before and after, as the mean of the masked layers and for each head."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, or 2 if the user must mend something."""
+    arguments = _parser().parse_args(argv)
+    try:
+        _run(arguments)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m falip",
+        description="Shows how CLIP scores texts for regions of a picture, with and without visual prompts.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("image", type=Path, help="a picture file")
+    parser.add_argument(
+        "--box", action="append", default=[], metavar="x0,y0,x1,y1", help="a region in pixels; may be repeated"
+    )
+    parser.add_argument(
+        "--mask",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a region as a picture of the same size, not 0 inside; may be repeated",
+    )
+    parser.add_argument("--text", action="append", default=[], required=True, help="a text to score; may be repeated")
+    parser.add_argument(
+        "--prompt",
+        default="falip",
+        help="prompts, separated by commas: plain, crop, blur, red_circle, shade, grayscale, foveal (or falip); "
+        "+ joins two in one view, as in red_circle+foveal (%(default)s)",
+    )
+    parser.add_argument(
+        "--backbone",
+        default="tiny",
+        help="tiny (embedded), a hub id such as openai/clip-vit-base-patch16, or a folder (%(default)s)",
+    )
+    parser.add_argument("--out", type=Path, help="write the picture here (.png, .pdf, .svg)")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--alpha", type=float, default=0.2, help="largest value of the foveal mask (%(default)s)")
+    parser.add_argument("--sigma", type=float, default=100.0, help="its standard deviation in tokens (%(default)s)")
+    parser.add_argument("--layers", type=int, default=4, help="it is added in the last so many layers (%(default)s)")
+    return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    # Imported here, so that --help answers at once.
+    from falip.backbone import load_backbone
+    from falip.picture.inputs import read_box, read_image, read_mask, read_prompts
+    from falip.prompts import Foveal
+
+    image = read_image(arguments.image)
+    regions = {f"box {text}": read_box(text, image) for text in arguments.box}
+    regions |= {f"mask {path.name}": read_mask(path, image) for path in arguments.mask}
+    if not regions:
+        raise UserError(f"No region of {arguments.image} is given. Add --box x0,y0,x1,y1 or --mask FILE.")
+    if not arguments.sigma > 0:
+        raise UserError(f"--sigma {arguments.sigma}: give a number above 0.")
+    prompts = read_prompts(arguments.prompt, Foveal(arguments.alpha, arguments.sigma, arguments.layers))
+    backbone = load_backbone(arguments.backbone)
+    scored = _scored(arguments, backbone, image, regions, prompts)
+    sys.stdout.write((json.dumps(scored.json(), indent=1, ensure_ascii=False) if arguments.json else scored.text()) + "\n")
+    if arguments.out:
+        _draw(arguments, backbone, image, regions, prompts, scored)
+        sys.stderr.write(f"wrote {arguments.out}\n")
+
+
+def _scored(
+    arguments: argparse.Namespace,
+    backbone: Backbone,
+    image: Image.Image,
+    regions: dict[str, Region],
+    prompts: dict[str, Prompt],
+) -> Scored:
+    from falip.picture.table import Scored
+    from falip.prompts import Plain
+    from falip.scoring import score
+
+    texts = arguments.text
+    scores = {
+        name: score(backbone, image, list(regions.values()), prompt, texts).tolist()
+        for name, prompt in ({"plain": Plain()} | prompts).items()
+    }
+    return Scored(str(arguments.image), arguments.backbone, list(regions), texts, scores)
+
+
+def _draw(
+    arguments: argparse.Namespace,
+    backbone: Backbone,
+    image: Image.Image,
+    regions: dict[str, Region],
+    prompts: dict[str, Prompt],
+    scored: Scored,
+) -> None:
+    from falip.picture.page import Block, block_title, draw
+    from falip.picture.study import studies
+
+    settings = {"alpha": arguments.alpha, "sigma": f"{arguments.sigma:g} tokens"}
+    blocks: list[Block] = []
+    for name, prompt in prompts.items():
+        for i, study in enumerate(studies(backbone, image, list(regions.values()), prompt)):
+            title = block_title(scored.regions[i], name, study, settings)
+            blocks.append(Block(title, study, scored.texts, scored.scores["plain"][i], scored.scores[name][i]))
+    draw(image, blocks, f"{arguments.image.name} seen by {arguments.backbone}", arguments.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""What one prompt does with one region: the view, the foveal mask, and the attention before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from falip.backbone import Backbone
+from falip.geometry import Geometry
+from falip.prompts import Plain
+from falip.regions import Box, ImageSize, Region
+from falip.views import Prompt
+
+UNBIASED_LAYERS = 4  # averaged where a prompt masks no layer: as many as FALIP masks
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One region under one prompt.
+
+    Attributes:
+        view: The picture that the model sees, before its resize.
+        box: The region in that picture, or None where the picture was cut to it.
+        bias: float32 (rows, cols), the bias of the CLS row; None where the prompt has none.
+        before: float32 (heads, 1 + rows * cols), CLS attention in the plain picture, mean of `layers`.
+        after: The same under the prompt.
+        covered: float32 (rows, cols), the share of each token that lies in the region's box.
+        layers: The layers averaged, counted from 0: those that the prompt masks, or the last four.
+        geometry: Of the backbone.
+    """
+
+    view: Image.Image
+    box: Box | None
+    bias: np.ndarray | None
+    before: np.ndarray
+    after: np.ndarray
+    covered: np.ndarray
+    layers: tuple[int, ...]
+    geometry: Geometry
+
+    def grid(self, attention: np.ndarray) -> np.ndarray:
+        """Attention to the patches in per cent, (..., rows, cols); what CLS pays to itself is left out."""
+        shape = (*attention.shape[:-1], self.geometry.rows, self.geometry.cols)
+        return 100 * attention[..., 1:].reshape(shape)
+
+    def share(self, attention: np.ndarray) -> float:
+        """Per cent of the CLS attention that falls on the region, mean of the heads."""
+        return float((self.grid(attention).mean(0) * self.covered).sum())
+
+
+def studies(backbone: Backbone, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> list[Study]:
+    """One study for each region; the prompt must have one view for each."""
+    geometry = backbone.geometry
+    views = prompt(image, regions, geometry)
+    component = views.components[0]
+    layers = component.bias.layers if component.bias else geometry.last_layers(min(UNBIASED_LAYERS, geometry.layers))
+    before = backbone.attention(image, regions[:1], Plain())[0, list(layers)].mean(0).numpy()
+    after = backbone.attention(image, regions, prompt)[:, list(layers)].mean(1).numpy()
+    found = []
+    for i, region in enumerate(regions):
+        view, box = views.images[component.image_index[i]], region.clipped(image.size).box
+        cut = view.size != image.size
+        bias = component.bias.rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy() if component.bias else None
+        place = (0.0, 0.0, float(view.width), float(view.height)) if cut else box
+        covered = coverage(geometry, place, view.size)
+        found.append(Study(view, None if cut else box, bias, before, after[i], covered, layers, geometry))
+    return found
+
+
+def coverage(geometry: Geometry, box: Box, image_size: ImageSize) -> np.ndarray:
+    """float32 (rows, cols): the share of each token's area that lies in a box."""
+    x0, y0, x1, y1 = geometry.to_input(np.array([box], float), image_size)[0]
+    edges = np.arange(geometry.rows + 1) * geometry.patch_size
+    across = np.clip(np.minimum(edges[1:], x1) - np.maximum(edges[:-1], x0), 0, None)
+    down = np.clip(np.minimum(edges[1:], y1) - np.maximum(edges[:-1], y0), 0, None)
+    return (np.outer(down, across) / geometry.patch_size**2).astype(np.float32)
+
+
+def window(geometry: Geometry, image_size: ImageSize) -> Box:
+    """The part of an image that the token grid covers, in pixels of the image."""
+    size, (left, top) = geometry.resized(image_size)
+    across, down = image_size[0] / size[0], image_size[1] / size[1]
+    side = geometry.image_size
+    return left * across, top * down, (left + side) * across, (top + side) * down
