@@ -16,8 +16,19 @@ WORDS = [
     "it",
     "<bos>",
     "<eos>",
-    *["a", "the", "dog", "cat", "red", "blue", "left", "photo", "of", "is", "in", "color", ".", "x", "y", "z"],
+    "a",
+    "the",
+    "dog",
+    "cat",
+    "red",
+    "blue",
+    "left",
+    "photo",
+    "of",
+    "is",
+    "in",
 ]
+WORDS += ["color", ".", "x", "y", "z"]
 CONTEXT = 12
 
 # Token grid and depth of the released towers, with few and narrow channels.
