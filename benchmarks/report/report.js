@@ -181,12 +181,13 @@ function shownViews(sample, slots, answer) {
     if (view.box && group().kind !== "pointcloud") rectangle(overlay(box, ...view.size), view.box, "");
     found.push(element("figure", {}, box, caption(view, answer, slot)));
     const maps = view.attention || {};
-    for (const word of maps.before === maps.after ? [] : ["before", "after"]) {
-      const map = frame(sample.images[group().kind === "pointcloud" ? Number(slot) : 0], 180);
+    (maps.before === maps.after ? [] : ["before", "after"]).forEach((word, k) => {
+      const own = group().kind === "pointcloud" ? Number(slot) : 0;
+      const map = frame(sample.images[k ? view.image : own], 180);
       map.classList.add("faded");
-      heat(map, view.attention[word], view.attention.window);
-      found.push(element("figure", {}, map, element("figcaption", {}, `attention ${word}, ${view.attention.limits.join("–")} %`)));
-    }
+      heat(map, maps[word], maps.windows[k]);
+      found.push(element("figure", {}, map, element("figcaption", {}, `attention ${word}, ${maps.limits.join("–")} %`)));
+    });
   }));
   return found;
 }

@@ -115,7 +115,9 @@ class _Drawer:
                 view |= {"mask": _mask(grid), "window": window(geometry, image)}
             found.append(view)
         if maps is not None and geometry is not None and found:
-            found[0]["attention"] = _attention(maps, geometry, picture.image)
+            found[0]["attention"] = _attention(
+                maps, geometry, (picture.image, views.images[views.components[0].image_index[0]])
+            )
         return found
 
     def _number(self, image: Image.Image) -> int:
@@ -136,12 +138,19 @@ def _mask(grid: np.ndarray) -> str:
     return heat(finite, (0.0, float(finite.max()) or 1.0), BIAS_COLOURS, hide_low=True)
 
 
-def _attention(maps: tuple[np.ndarray, np.ndarray], geometry: Geometry, image: Image.Image) -> dict[str, Any]:
-    """CLS attention before and after on one scale."""
+def _attention(
+    maps: tuple[np.ndarray, np.ndarray], geometry: Geometry, images: tuple[Image.Image, Image.Image]
+) -> dict[str, Any]:
+    """CLS attention before, in the picture, and after, in the view, on one scale."""
     grids = [100 * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
     limits = (float(min(g.min() for g in grids)), float(max(g.max() for g in grids)))
     before, after = (heat(grid, limits, ATTENTION_COLOURS) for grid in grids)
-    return {"before": before, "after": after, "limits": [round(v, 2) for v in limits], "window": window(geometry, image)}
+    return {
+        "before": before,
+        "after": after,
+        "limits": [round(v, 2) for v in limits],
+        "windows": [window(geometry, image) for image in images],
+    }
 
 
 def window(geometry: Geometry, image: Image.Image) -> list[float]:

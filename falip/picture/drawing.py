@@ -54,7 +54,7 @@ def show_picture(axes: Axes, image: Image.Image, size: tuple[int, int] | None = 
     axes.set_yticks([])
 
 
-def outline(axes: Axes, box: Box, colour: str = "white", style: str = "-", width: float = 1.8) -> None:
+def outline(axes: Axes, box: Box, colour: str = "white", style: Any = "-", width: float = 1.8) -> None:
     """A box with a dark rim, so that it shows on any picture."""
     x0, y0, x1, y1 = box
     for line, shade, dashes in ((width + 1.4, "black", "-"), (width, colour, style)):
@@ -91,10 +91,16 @@ def show_heat(
     return heat
 
 
-def colour_bar(figure: Any, heat: AxesImage, axes: Any, label: str) -> None:
-    """A colour bar with its unit."""
+def colour_bar(figure: Any, heat: AxesImage, axes: Any, label: str, horizontal: bool = False) -> None:
+    """A colour bar with its unit, beside one panel or many, or below them."""
     many = isinstance(axes, np.ndarray)
-    bar = figure.colorbar(heat, ax=axes, fraction=0.012 if many else 0.046, pad=0.01 if many else 0.02)
+    size, gap = (0.012, 0.01) if many else (0.046, 0.02)
+    place = (
+        {"location": "bottom", "fraction": 0.05, "pad": 0.03, "aspect": 30}
+        if horizontal
+        else {"fraction": size, "pad": gap}
+    )
+    bar = figure.colorbar(heat, ax=axes, **place)
     bar.set_label(label, fontsize=FONT_SIZE - 1)
     bar.ax.tick_params(labelsize=FONT_SIZE - 2)
 
