@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.choices import check_overrides, explained
+from benchmarks.choices import check_overrides, explained, label
 from falip import UserError
 
 log = logging.getLogger("benchmarks")
@@ -26,7 +26,7 @@ def run(config: DictConfig) -> None:
 
     chosen = HydraConfig.get()
     overrides = list(chosen.overrides.task)
-    names = [_label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")]
+    names = [label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")]
     labels = Labels(*names, experiment=chosen.runtime.choices.get("experiment"))
     try:
         Job(config, labels, overrides).execute()
@@ -36,16 +36,15 @@ def run(config: DictConfig) -> None:
         raise
 
 
-def _label(group: str, choices: dict[str, str], overrides: list[str]) -> str:
-    """The choice of a group and what was overridden in it, for instance "foveal,alpha=0.5"."""
-    changed = sorted(o.lstrip("+").removeprefix(f"{group}.") for o in overrides if o.lstrip("+").startswith(f"{group}."))
-    return ",".join([choices[group], *changed])
+def _is_long_option(argument: str) -> bool:
+    return argument.startswith("--") and "=" in argument
 
 
 def main() -> int:
     """Runs Hydra; what the user can mend is one message and exit status 2."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
-    arguments = sys.argv[1:]
+    # Options first: argparse takes none between overrides.
+    arguments = sys.argv[1:] = sorted(sys.argv[1:], key=lambda a: a not in ("-m", "--multirun") and not _is_long_option(a))
     try:
         check_overrides(arguments)
         run()

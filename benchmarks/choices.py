@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ def config_folders(arguments: Sequence[str]) -> list[Path]:
     for entries in re.findall(r"hydra\.searchpath=\[(.*?)\]", text):
         added += [entry.strip("'\" ") for entry in entries.split(",")]
     return [CONFIGS, *(folder for entry in added for folder in _folder(entry))]
+
+
+def label(group: str, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
+    """The choice of a group and what was overridden in it, for instance "foveal,alpha=0.5"."""
+    changed = sorted(o.lstrip("+").removeprefix(f"{group}.") for o in overrides if o.lstrip("+").startswith(f"{group}."))
+    return ",".join([choices[group], *changed])
 
 
 def check_overrides(arguments: Sequence[str]) -> None:

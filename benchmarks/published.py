@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.identity import classify
 from benchmarks.runs import Run
 from falip.errors import UserError
 
@@ -22,8 +21,6 @@ CLOSE = 0.5
 MATCH, NEAR, DIFFERS = "match", "close", "differs"
 NOT_RUN, NOT_COMPARABLE = "not run", "not comparable"
 ANY = "*"
-# Overrides that the labels of a run show, so that they cannot pass unseen.
-_LABELLED = ("task.split", "task.proposals", "task.limit")
 _COLUMNS = (
     "method",
     "backbone",
@@ -192,6 +189,8 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append("embedded data")
     if run.subset:
         reasons.append("subset")
+    if run.unchecked:
+        reasons.append("the split's counts were not checked")
     if expectation.proposals and labels.get("proposals") != expectation.proposals:
         reasons.append(f"proposals {labels.get('proposals')}, published {expectation.proposals}")
     if expectation.backbone not in (ANY, _without_place(labels["backbone"])):
@@ -200,9 +199,8 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append(f"text {labels.get('text')}, published {expectation.text}")
     if run.approximation != "none":
         reasons.append(f"approximation {run.approximation}")
-    changed = _changed_rules(run)
-    if changed:
-        reasons.append(f"overrides {', '.join(changed)}")
+    if run.rules:
+        reasons.append(f"overrides {', '.join(run.rules)}")
     return "; ".join(reasons)
 
 
@@ -210,13 +208,6 @@ def _without_place(backbone: str) -> str:
     """A backbone's label without the place that its weights were read from (backbone.name=/a/folder)."""
     choice, *overrides = backbone.split(",")
     return ",".join([choice, *(o for o in overrides if not o.startswith("name="))])
-
-
-def _changed_rules(run: Run) -> list[str]:
-    """Overrides of the task that move numbers and that the labels do not show."""
-    overrides = [str(override).lstrip("+~") for override in run.info.get("overrides") or []]
-    changed = [o for o in overrides if o.startswith("task.") and o.partition("=")[0] not in _LABELLED]
-    return [o for o in changed if classify(o.partition("=")[0]) == "identity"]
 
 
 def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[Verdict]:

@@ -14,11 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.identity import classify
 from benchmarks.records import read_parts
 from falip.errors import UserError
 
 SCHEMAS = (1,)
 COMPLETE, PARTIAL, STARTED, FAILED = "complete", "partial", "started", "failed"
+# Overrides of the task that the labels of a run show, so that they cannot pass unseen.
+_LABELLED = ("task.split", "task.proposals", "task.limit")
 EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,20 @@ class Run:
     def subset(self) -> bool:
         """Whether only a part of the split was asked."""
         return bool(self.info.get("subset"))
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether the data were taken as they are, without holding the split against its published counts."""
+        task = (self.info.get("config") or {}).get("task") or {}
+        return (task.get("dataset") or {}).get("contract") is False
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Overrides of the task that move numbers and that the labels do not show."""
+        overrides = sorted(str(override).lstrip("+~") for override in self.info.get("overrides") or [])
+        names = {override: override.partition("=")[0] for override in overrides}
+        changed = [o for o, name in names.items() if name.startswith("task.") and name not in _LABELLED]
+        return tuple(override for override in changed if classify(names[override]) == "identity")
 
     @property
     def approximation(self) -> str:
@@ -202,23 +219,35 @@ class Choice:
         runs: Complete runs.
         unfinished: Runs that are partial, started or failed.
         subsets: Subset runs that were left out because nobody asked for them.
+        superseded: Runs that a later one with the same labels replaces: weights, data or code have changed since.
     """
 
     runs: tuple[Run, ...]
     unfinished: tuple[Run, ...]
     subsets: tuple[Run, ...]
+    superseded: tuple[Run, ...] = ()
 
 
 def usable(runs: Iterable[Run], allow_subset: bool = False) -> Choice:
-    """Sorts out what a table may use: complete runs, and subsets only where told to."""
+    """Sorts out what a table may use: complete runs, the newest of each label, and subsets only where told to."""
     runs = list(runs)
     complete = [run for run in runs if run.state == COMPLETE]
-    subsets = [run for run in complete if run.subset and not allow_subset]
+    wanted = [run for run in complete if allow_subset or not run.subset]
+    newest: dict[tuple[Any, ...], Run] = {}
+    for run in sorted(wanted, key=lambda run: (str(run.info.get("finished") or ""), run.run_id)):
+        newest[_asked(run)] = run
+    kept = {run.run_id for run in newest.values()}
     return Choice(
-        runs=tuple(run for run in complete if allow_subset or not run.subset),
+        runs=tuple(run for run in wanted if run.run_id in kept),
         unfinished=tuple(run for run in runs if run.state != COMPLETE),
-        subsets=tuple(subsets),
+        subsets=tuple(run for run in complete if run.subset and not allow_subset),
+        superseded=tuple(run for run in wanted if run.run_id not in kept),
     )
+
+
+def _asked(run: Run) -> tuple[Any, ...]:
+    """What the user asked for: the labels, and what of the settings they do not show."""
+    return (*sorted(run.labels.items()), run.approximation, run.identity.get("limit"), run.rules)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.metrics import scored
-from benchmarks.published import DIFFERS, NOT_COMPARABLE, NOT_RUN, Verdict
+from benchmarks.published import Verdict, load_figures
 from benchmarks.recombine import search_view_weights, view_scores, weight_views
 from benchmarks.runs import Run
 from benchmarks.statistics import RESAMPLES
 from benchmarks.tables import cells
+from benchmarks.tables.beside import Place, beside
 from benchmarks.tables.layout import Column, Row, Table
 from benchmarks.tables.render import Document, Grid
 
@@ -22,7 +23,13 @@ _KINDS = {
 _SUBSET_STAMP = "**SUBSET RUNS: not comparable with other subsets, with whole splits or with published numbers.**"
 
 
-def document(table: Table, verdicts: Sequence[Verdict], command: str, notes: Sequence[str]) -> Document:
+def document(
+    table: Table,
+    verdicts: Sequence[Verdict],
+    command: str,
+    notes: Sequence[str],
+    asked: Collection[Place] = (),
+) -> Document:
     """The page for one table.
 
     Args:
@@ -30,10 +37,12 @@ def document(table: Table, verdicts: Sequence[Verdict], command: str, notes: Seq
         verdicts: Ours beside published numbers; none for the embedded benchmark.
         command: What made the page.
         notes: What was left out.
+        asked: Places whose published numbers are listed also where nothing was run.
     """
     title = _KINDS.get(table.kind, table.kind) + (": embedded benchmark" if table.embedded else "")
     grids = [_main(table), _paired(table), _slices(table), _groups(table), _classes(table), _views(table)]
-    grids += [_published(verdicts), _details(table)]
+    averages = [figure for figure in load_figures() if figure.split == "avg"] if verdicts else []
+    grids += [*beside(verdicts, asked, averages), _details(table)]
     return Document(title, _opening(table, command, notes), tuple(grid for grid in grids if grid is not None))
 
 
@@ -234,51 +243,6 @@ def _views(table: Table) -> Grid | None:
     header = (*_row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
     note = "**Searched on test labels** is an upper bound tuned on the answers, not a result; equal weights are."
     return Grid("View weights", header, tuple(body), before=(note,))
-
-
-def _published(verdicts: Sequence[Verdict]) -> Grid | None:
-    if not verdicts:
-        return None
-    body = tuple(_published_line(verdict) for verdict in verdicts)
-    header = ("Method", "Backbone", "Data", "Metric", "Ours", "Published", "Difference", "Verdict", "Source")
-    counts = ", ".join(
-        f"{sum(v.verdict == name for v in verdicts)} {name}"
-        for name in ("match", "close", DIFFERS, NOT_COMPARABLE, NOT_RUN)
-    )
-    unknowns = sorted({u for v in verdicts if (u := v.expectation.figure.protocol_unknowns)})
-    return Grid(
-        "Beside the published numbers",
-        header,
-        body,
-        before=(
-            f"{counts}. Match: equal to the printed decimals; close: within 0.5 points. The interval never "
-            "decides: the same weights and samples leave no sampling error.",
-        ),
-        after=tuple(f"Not stated by the sources: {unknown}." for unknown in unknowns),
-    )
-
-
-def _published_line(verdict: Verdict) -> tuple[str, ...]:
-    expected, figure = verdict.expectation, verdict.expectation.figure
-    where = " ".join(part for part in (expected.task.partition("/")[2], expected.split, expected.proposals) if part)
-    ours = cells.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
-    if verdict.run is not None and expected.metric == "accuracy":
-        ours = cells.with_interval(verdict.run.metrics)
-    return (
-        figure.method,
-        figure.backbone,
-        where,
-        expected.metric,
-        ours,
-        figure.value,
-        cells.EMPTY if verdict.difference is None else cells.signed(verdict.difference, _decimals(figure.value)),
-        verdict.verdict + (f" ({verdict.reason})" if verdict.reason else ""),
-        figure.source,
-    )
-
-
-def _decimals(printed: str) -> int:
-    return max(1, len(printed.partition(".")[2]))
 
 
 def _details(table: Table) -> Grid:

@@ -101,6 +101,7 @@ def test_a_result_is_judged(tmp_path):
         ({"labels": {"text": "this_is"}}, "text this_is, published default"),
         ({"identity": {"limit": 6}}, "subset"),
         ({"identity": {"approximation": "frozen"}}, "approximation frozen"),
+        ({"config": {"task": {"dataset": {"contract": False}}}}, "the split's counts were not checked"),
         ({"overrides": ["++task.iou_strict=false"]}, "overrides task.iou_strict=false"),
     ],
 )
@@ -151,6 +152,12 @@ def test_chance_is_compared_once_for_all_prompts(tmp_path):
     expectations = [type(e)(**{**vars(e), "backbone": "*"}) for e in expectations]
     (verdict,) = verdicts(run(tmp_path), expectations)
     assert (verdict.verdict, verdict.ours) == ("match", 25.0)
+
+
+def test_chance_of_a_split_with_unchecked_counts_is_not_comparable(tmp_path):
+    expectations = expect(tmp_path / "p", "25.00", "*", "*", "chance")
+    (verdict,) = verdicts(run(tmp_path, config={"task": {"dataset": {"contract": False}}}), expectations)
+    assert (verdict.verdict, verdict.difference) == ("not comparable", None)
 
 
 def test_a_cell_without_its_number_is_refused(tmp_path):

@@ -122,7 +122,7 @@ def test_other_data_makes_another_column(other, shown, make, tmp_path):
 @pytest.mark.parametrize(
     ("other", "shown"),
     [
-        ({"identity": {"prompt": {"name": "foveal", "version": 1, "alpha": 0.5}}}, "foveal (alpha=0.5)"),
+        ({"labels": {"prompt": "foveal,alpha=0.5"}}, "foveal,alpha=0.5"),
         ({"identity": {"approximation": "frozen"}}, "foveal [approximation: frozen]"),
         ({"labels": {"text": "this_is"}}, "this_is"),
         ({"labels": {"backbone": "vit_b32"}}, "vit_b32"),
@@ -140,21 +140,38 @@ def test_another_way_to_answer_makes_another_row(other, shown, make, tmp_path):
 
 
 def test_variants_whose_words_look_alike_stay_apart(make, tmp_path):
-    for i, tail in enumerate(("aaaa", "bbbb")):
+    for i, (split, tail) in enumerate((("testA", "aaaa"), ("testB", "bbbb"))):
         prompt = {"name": "foveal", "weights": "0" * 40 + tail}
-        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels={"prompt": "foveal"}, identity={"prompt": prompt})
+        labels = {**REFCOCO, "split": split, "prompt": "foveal"}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels=labels, identity={"prompt": prompt})
     _, _, files = make()
-    assert len(rows(files["rec_embedded.csv"])) == 2
+    found = section(files["rec.md"], "Accuracy")
+    assert len([text for text in found.splitlines() if text.startswith("| foveal (weights=")]) == 2
+    assert found.count("testA") == found.count("testB") == 1
+
+
+def test_of_runs_with_the_same_labels_the_newest_is_taken_and_the_others_are_counted(make, tmp_path):
+    for i, (weights, finished) in enumerate([("a", "2026-02-01"), ("b", "2026-03-01"), ("c", "2026-01-01")]):
+        identity = {"backbone": [{"weights": weights}]}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(), labels=REFCOCO, identity=identity, finished=finished)
+    labels = {**REFCOCO, "prompt": "plain"}
+    rules = {"overrides": ["task.iou_strict=false"], "finished": "2026-01-01"}
+    write_run(tmp_path / "runs", "other", rec_records(), labels=labels, identity={"task": {"iou_strict": False}}, **rules)
+    _, _, files = make()
+    assert {row["run_id"] for row in rows(files["rec.csv"])} == {"run1", "other"}
+    assert "Left out: 2 superseded runs" in files["rec.md"]
 
 
 def test_the_baseline_has_the_same_weights(make, tmp_path):
-    for i, (prompt, weights) in enumerate([("plain", "old"), ("plain", "new"), ("foveal", "new"), ("foveal", "newest")]):
+    made = [("plain", "val", "old"), ("plain", "testA", "new"), ("foveal", "testA", "new"), ("foveal", "val", "newest")]
+    for i, (prompt, split, weights) in enumerate(made):
+        labels = {**REFCOCO, "split": split, "prompt": prompt}
         identity = {"backbone": [{"weights": weights}]}
-        write_run(tmp_path / "runs", f"run{i}", rec_records(seed=i), labels={"prompt": prompt}, identity=identity)
+        write_run(tmp_path / "runs", f"run{i}", rec_records(seed=i), labels=labels, identity=identity)
     _, _, files = make()
-    baselines = {row["run_id"]: row["baseline_run"] for row in rows(files["rec_embedded.csv"])}
+    baselines = {row["run_id"]: row["baseline_run"] for row in rows(files["rec.csv"])}
     assert baselines == {"run0": "", "run1": "", "run2": "run1", "run3": ""}
-    assert "foveal (weights=newest)" in section(files["rec_embedded.md"], "Accuracy")
+    assert "foveal (weights=newest)" in section(files["rec.md"], "Accuracy")
 
 
 def test_a_text_that_depends_on_the_data_gets_a_footnote_and_keeps_its_row(make, tmp_path):
@@ -197,7 +214,25 @@ def test_strict_fails_on_a_number_that_differs(make, tmp_path):
     assert (ours["ours"], ours["published"], ours["verdict"]) == ("100.0", "44.2", "differs")
     assert float(ours["difference"]) == pytest.approx(55.8)
     assert found["rec/refcoco", "testB", "foveal"]["verdict"] == "not run"
-    assert "+55.8" in section(files["rec.md"], "Beside the published numbers")
+    grid = next(
+        part for part in files["rec.md"].split("\n## ") if part.startswith("Beside the published numbers: falip_rec")
+    )
+    assert line(grid, "FALIP")[1:3] == ["foveal", "100.0 [82.4, 100.0] / 44.2: +55.8, differs"]
+    assert line(grid, "RedCircle")[2] == "- / 41.6: not run"
+    assert "testB" not in grid and "ViT-B/32" not in files["rec.md"]
+    assert "published numbers of other splits, backbones, proposals or prompts were not asked for" in files["rec.md"]
+
+
+def test_the_command_is_shown_without_folders_and_names_the_files(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(), experiments=["one"])
+    assert set(make("--experiment", "one")[2]) == {"one.md", "one.csv", "one_slices.csv"}
+    _, _, files = make("--name", "mine", "--data=embedded")
+    assert "Made by `python -m benchmarks.tables --name mine --data=embedded`." in files["mine.md"]
+    write_run(tmp_path / "runs", "bbb", rec_records(), labels=REFCOCO, experiments=["one"])
+    status, printed, _ = make("--name", "mine")
+    assert status == 2 and "--name mine names one table" in printed.err and "--data" in printed.err
+    assert {"one_rec.md", "one_rec_embedded.md"} <= set(make("--experiment", "one")[2])
+    assert "SUBSET" not in make("--data", "published", "--name", "real")[2]["real.md"]
 
 
 def test_strict_passes_embedded_runs(make, tmp_path):
@@ -254,7 +289,7 @@ def test_a_run_of_an_experiment_can_be_picked(make, tmp_path):
     write_run(tmp_path / "runs", "aaa", rec_records(), experiments=["one"])
     write_run(tmp_path / "runs", "bbb", rec_records(), labels={"prompt": "foveal"}, experiments=["one", "two"])
     _, _, files = make("--experiment", "two")
-    assert [row["prompt"] for row in rows(files["rec_embedded.csv"])] == ["foveal"]
+    assert [row["prompt"] for row in rows(files["two.csv"])] == ["foveal"]
 
 
 def test_latex_is_written_when_asked_and_escapes(make, tmp_path):

@@ -1,0 +1,150 @@
+"""Our numbers beside the published ones, in the shape of the papers' tables: methods in rows, splits in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from benchmarks.published import ANY, DIFFERS, MATCH, NEAR, NOT_COMPARABLE, NOT_RUN, Figure, Verdict
+from benchmarks.tables import cells
+from benchmarks.tables.render import Grid
+
+TITLE = "Beside the published numbers"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A split under a backbone: what a plan asks for, or a run is of."""
+
+    task: str
+    split: str
+    backbone: str
+
+
+def beside(verdicts: Sequence[Verdict], asked: Collection[Place] = (), averages: Sequence[Figure] = ()) -> list[Grid]:
+    """One grid for each table of a paper.
+
+    Args:
+        verdicts: All expectations of the kind of task, run or not.
+        asked: Places whose cells are listed also where nothing was run.
+        averages: Published averages, which no number of ours answers to unless their columns are stated.
+    """
+    if not verdicts:
+        return []
+    shown = relevant(verdicts, asked)
+    grids: dict[tuple[str, str, str], list[Verdict]] = {}
+    for verdict in shown:
+        figure = verdict.expectation.figure
+        grids.setdefault((figure.file, figure.setting, figure.backbone), []).append(verdict)
+    made = [_grid(key, members, averages) for key, members in grids.items()]
+    return [_summary(shown, len(verdicts) - len(shown)), *made]
+
+
+def relevant(verdicts: Sequence[Verdict], asked: Collection[Place] = ()) -> list[Verdict]:
+    """Verdicts of what was run or asked for.
+
+    A run whose backbone has published numbers of its own is not held beside those of other backbones, nor a run with
+    gold proposals beside numbers of detected ones.
+    """
+    places = set(asked) | {_place(v) for v in verdicts if v.run is not None}
+    published = {(v.expectation.task, v.expectation.backbone) for v in verdicts}
+    return [v for v in verdicts if _is_relevant(v, places, published)]
+
+
+def _place(verdict: Verdict) -> Place:
+    assert verdict.run is not None
+    labels = verdict.run.labels
+    return Place(labels["task"], labels["split"], labels["backbone"].partition(",")[0])
+
+
+def _is_relevant(verdict: Verdict, places: Collection[Place], published: Collection[tuple[str, str]]) -> bool:
+    expected = verdict.expectation
+    if verdict.run is None:
+        return expected.proposals != "detected" and Place(expected.task, expected.split, expected.backbone) in places
+    if verdict.verdict != NOT_COMPARABLE:
+        return True
+    if expected.proposals and verdict.run.labels.get("proposals") != expected.proposals:
+        return False
+    own = verdict.run.labels["backbone"].partition(",")[0]
+    return expected.backbone in (ANY, own) or (expected.task, own) not in published
+
+
+def _summary(shown: Sequence[Verdict], hidden: int) -> Grid:
+    names = (MATCH, NEAR, DIFFERS, NOT_COMPARABLE, NOT_RUN)
+    counts = tuple(str(sum(v.verdict == name for v in shown)) for name in names)
+    words = (
+        "Match: equal to the printed decimals; close: within 0.5 points. The interval never decides: the same weights "
+        "and samples leave no sampling error."
+    )
+    others = f"{hidden} published numbers of other splits, backbones, proposals or prompts were not asked for."
+    return Grid(TITLE, tuple(name.capitalize() for name in names), (counts,), (words,), (others,) if hidden else ())
+
+
+def _grid(key: tuple[str, str, str], members: Sequence[Verdict], averages: Sequence[Figure]) -> Grid:
+    file, setting, backbone = key
+    columns = list(dict.fromkeys(_column(v, members) for v in members))
+    rows: dict[tuple[str, str], dict[str, list[Verdict]]] = {}
+    for v in members:
+        prompt = v.expectation.metric if v.expectation.prompt == ANY else v.expectation.prompt
+        row = rows.setdefault((v.expectation.figure.method, prompt), {})
+        row.setdefault(_column(v, members), []).append(v)
+    means = {f.method: f for f in averages if (f.file, f.setting, f.backbone) == key}
+    reasons: dict[str, int] = {}
+    body = []
+    for (method, prompt), found in rows.items():
+        line = [_cell(found.get(column, ()), reasons) for column in columns]
+        line += [_average(list(found.values()), len(columns), means.get(method))] if means else []
+        body.append((method, prompt, *line))
+    notes = tuple(f"[{number}] {reason}." for reason, number in reasons.items())
+    unknowns = sorted({u for v in members if (u := v.expectation.figure.protocol_unknowns)})
+    source = ", ".join(sorted({v.expectation.figure.source for v in members}))
+    return Grid(
+        f"{TITLE}: {file.removesuffix('.csv')}, {backbone}, {setting}",
+        ("Published as", "Ours", *columns, *(("average",) if means else ())),
+        tuple(body),
+        before=(f"Ours / published: difference, verdict. Source: {source}.",),
+        after=(*notes, *(f"Not stated by the source: {unknown}." for unknown in unknowns)),
+    )
+
+
+def _column(verdict: Verdict, members: Sequence[Verdict]) -> str:
+    """The data and split; the metric too where the table has several."""
+    expected = verdict.expectation
+    name = f"{expected.task.partition('/')[2]} {expected.split}"
+    several = len({v.expectation.metric for v in members}) > 1 and len({v.expectation.prompt for v in members} - {ANY}) > 0
+    return f"{name} {expected.metric}" if several else name
+
+
+def _cell(found: Sequence[Verdict], reasons: dict[str, int]) -> str:
+    """All our answers to one published number, told apart by their text or approximation."""
+    texts = {v.run.labels.get("text") for v in found if v.run is not None}
+    parts = []
+    for v in found:
+        named = f"{v.run.labels.get('text')}: " if v.run is not None and len(texts) > 1 else ""
+        parts.append(named + _answer(v, reasons))
+    return "; ".join(dict.fromkeys(parts)) or cells.EMPTY
+
+
+def _answer(verdict: Verdict, reasons: dict[str, int]) -> str:
+    printed = verdict.expectation.figure.value
+    if verdict.run is None:
+        return f"- / {printed}: {NOT_RUN}"
+    ours = cells.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
+    if verdict.expectation.metric == "accuracy":
+        ours = cells.with_interval(verdict.run.metrics)
+    mark = f" [{reasons.setdefault(verdict.reason, len(reasons) + 1)}]" if verdict.reason else ""
+    by = f"{cells.signed(verdict.difference, decimals(printed))}, " if verdict.difference is not None else ""
+    return f"{ours} / {printed}: {by}{verdict.verdict}{mark}"
+
+
+def _average(found: Sequence[Sequence[Verdict]], columns: int, figure: Figure | None) -> str:
+    """Our mean over the columns shown, beside a published mean over columns that the source does not name."""
+    values = [members[0].ours for members in found if len(members) == 1]
+    known = [value for value in values if value is not None]
+    ours = f"{sum(known) / columns:.1f}" if len(known) == columns else cells.EMPTY
+    return ours if figure is None else f"{ours} / {figure.value}: {NOT_COMPARABLE}"
+
+
+def decimals(printed: str) -> int:
+    """How many decimals to show beside a printed number."""
+    return max(1, len(printed.partition(".")[2]))
