@@ -31,10 +31,10 @@ WORDS = [
 WORDS += ["color", ".", "x", "y", "z"]
 CONTEXT = 12
 
-# Token grid and depth of the released towers, with few and narrow channels.
+# Token grid and depth of the released towers, with few and narrow channels; OpenCLIP's weights have the other activation.
 GRIDS = {
     "small": {"image_size": 64, "patch_size": 16, "layers": 6, "heads": 4, "width": 64},
-    "ViT-B/32": {"image_size": 224, "patch_size": 32, "layers": 12, "heads": 2, "width": 32},
+    "ViT-B/32": {"image_size": 224, "patch_size": 32, "layers": 12, "heads": 2, "width": 32, "activation": "gelu"},
     "ViT-B/16": {"image_size": 224, "patch_size": 16, "layers": 12, "heads": 2, "width": 32},
     "ViT-L/14": {"image_size": 224, "patch_size": 14, "layers": 24, "heads": 2, "width": 32},
     "ViT-L/14@336": {"image_size": 336, "patch_size": 14, "layers": 24, "heads": 2, "width": 32},
@@ -49,9 +49,14 @@ def picture(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray((np.asarray(soft).astype(int) + noise).clip(0, 255).astype(np.uint8))
 
 
-def write_clip(folder: Path, image_size: int, patch_size: int, layers: int, heads: int, width: int) -> None:
+def write_clip(
+    folder: Path, image_size: int, patch_size: int, layers: int, heads: int, width: int, activation: str = "quick_gelu"
+) -> None:
     """A CLIP with random weights whose attention is sharp enough for a bias to matter."""
-    tower = {"hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": heads, "projection_dim": 32}
+    tower = {
+        "hidden_size": width, "intermediate_size": 2 * width, "num_attention_heads": heads, "projection_dim": 32,
+        "hidden_act": activation,
+    }  # fmt: skip
     config = CLIPConfig(
         vision_config={**tower, "num_hidden_layers": layers, "image_size": image_size, "patch_size": patch_size},
         text_config={

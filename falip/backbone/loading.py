@@ -83,7 +83,7 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
     options: dict[str, Any] = {} if revision is None else {"revision": revision}
     try:
         with _quiet():
-            model, report = CLIPModel.from_pretrained(
+            loaded: Any = CLIPModel.from_pretrained(
                 source,
                 dtype=DTYPES[dtype],
                 attn_implementation="sdpa",
@@ -91,6 +91,7 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
                 ignore_mismatched_sizes=True,
                 **options,
             )
+        model, report = loaded
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         processor = CLIPImageProcessorPil.from_pretrained(source, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
