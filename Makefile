@@ -6,8 +6,11 @@ TABLES ?= all
 SPLITS ?=
 LIMIT ?=
 BACKBONE ?= vit_b16
+TASKS ?=
 ARGS ?=
 TRAIN_MINUTES ?= 70
+EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
+  table_combinations sweep_alpha_sigma sweep_layers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed train-tiny clean
@@ -47,11 +50,15 @@ format: $(READY) ## Mends what lint can mend by itself
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 
-reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec SPLITS=testA LIMIT=64 BACKBONE=vit_b16)
-	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
+reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec TASKS=rec/refcoco SPLITS=testA LIMIT=64)
+	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
-	$(VENV)/python -m benchmarks.embedded_tables $(ARGS)
+	set -e; for experiment in $(EMBEDDED); do \
+	  $(VENV)/python -m benchmarks +experiment=$$experiment $(ARGS); \
+	  $(VENV)/python -m benchmarks.tables --experiment $$experiment --data embedded --out results/embedded \
+	    --name $$(test $$experiment = smoke_rec && echo rec || echo $$experiment); \
+	done
 
 report: $(READY) ## One HTML page of all runs: results/report/index.html
 	$(VENV)/python -m benchmarks.report $(ARGS)

@@ -7,7 +7,9 @@ again: complete runs are not repeated, begun ones go on.
 from __future__ import annotations
 
 import argparse
-import subprocess
+import logging
+import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from pathlib import Path
 from benchmarks.acquire.check import Need, missing, screen
 from benchmarks.choices import backbone_names, check_overrides
 from falip.errors import UserError
+
+log = logging.getLogger("benchmarks")
 
 GOLD_SPLITS = ("rec/refcoco:testA", "rec/refcoco:testB", "rec/refcoco_plus:testA", "rec/refcocog:test")
 
@@ -74,6 +78,7 @@ class Plan:
 
     tables: tuple[str, ...]
     backbone: str
+    tasks: tuple[str, ...]
     splits: tuple[str, ...]
     limit: int | None
     data_root: Path
@@ -81,11 +86,11 @@ class Plan:
     overrides: tuple[str, ...]
 
     def sweeps(self) -> Iterator[Sweep]:
-        """The sweeps of the chosen tables and splits."""
+        """The sweeps of the chosen tables, tasks and splits."""
         for table in self.tables:
             for sweep in TABLES[table]:
                 splits = tuple(s for s in sweep.splits if not self.splits or s in self.splits)
-                if splits:
+                if splits and (not self.tasks or sweep.task in self.tasks):
                     yield Sweep(sweep.experiment, sweep.task, splits)
 
     def commands(self) -> Iterator[list[str]]:
@@ -118,61 +123,95 @@ class Plan:
         return [name for name in names if name != "tiny" and not Path(name).is_dir()]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A command of the harness that failed, and why."""
+
+    command: Sequence[str]
+    reason: str
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0; 1 if a run failed or, with --strict, a number differs; 2 if the user must mend something."""
+    """0; 1 if a run failed or, with --strict, a number differs; 2 if the user must mend something; 130 on ^C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser().parse_args(arguments)
-        plan = _plan(options)
+        options = parser().parse_intermixed_args(words)
+        plan = planned(options)
         if not options.no_check:
             _check(plan)
         if options.dry_run:
             for command in plan.commands():
-                sys.stdout.write(f"python -m benchmarks {' '.join(command)}\n")
+                sys.stdout.write(f"{_shown(command)}\n")
             return 0
-        return _carry_out(plan, options)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+        failed = _run_all(plan)
+        status = _tables(plan, options.strict, ["python", "-m", "benchmarks.reproduce", *words])
+        return _told(failed) or status
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the same command goes on where this one stopped\n")
+        return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reproduce", description=__doc__)
-    parser.add_argument("--tables", default="all", help=f"some of {','.join(TABLES)}, or all (%(default)s)")
-    parser.add_argument("--backbone", default="vit_b16", help="a file of configs/backbone (%(default)s)")
-    parser.add_argument("--splits", default="", help="only these splits, such as testA,testB")
-    parser.add_argument("--limit", type=int, help="only a seeded subset of so many samples; stamped, never comparable")
-    parser.add_argument("--data-root", type=Path, help="data folder (FALIP_DATA, else data)")
-    parser.add_argument("--results-root", type=Path, default=Path("results"), help="where runs and tables go (%(default)s)")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a number differs from the published one")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and run nothing")
-    parser.add_argument("--no-check", action="store_true", help="take data and weights as they are, without manifests")
-    parser.add_argument("overrides", nargs="*", help="more settings for every run, such as runtime.device=cuda")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m benchmarks.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--tables", default="all", help=f"some of {','.join(TABLES)}, or all (%(default)s)")
+    made.add_argument("--backbone", default="vit_b16", help="a file of configs/backbone (%(default)s)")
+    made.add_argument("--tasks", default="", help="only these tasks, such as rec/refcoco,rec/refcocog")
+    made.add_argument("--splits", default="", help="only these splits, such as testA,testB")
+    made.add_argument("--limit", type=int, help="only a seeded subset of so many samples; stamped, never comparable")
+    made.add_argument("--data-root", type=Path, help="data folder (FALIP_DATA, else data)")
+    made.add_argument("--results-root", type=Path, default=Path("results"), help="where runs and tables go (%(default)s)")
+    made.add_argument("--strict", action="store_true", help="exit with 1 if a number differs from the published one")
+    made.add_argument("--dry-run", action="store_true", help="print the commands and run nothing")
+    made.add_argument("--no-check", action="store_true", help="take data and weights as they are, without manifests")
+    made.add_argument("overrides", nargs="*", help="more settings for every run, such as runtime.device=cuda")
+    return made
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def planned(options: argparse.Namespace) -> Plan:
+    """What was asked for.
+
+    Raises:
+        UserError: If there is no such table, task, split or setting.
+    """
     from benchmarks.acquire.check import default_root
 
-    tables = tuple(TABLES) if options.tables == "all" else tuple(options.tables.split(","))
+    tables = tuple(TABLES) if options.tables == "all" else _listed(options.tables)
     unknown = [table for table in tables if table not in TABLES]
-    if unknown:
-        raise UserError(f"--tables: there is no table {unknown[0]!r}. There are: {', '.join(TABLES)}, all.")
+    if unknown or not tables:
+        raise UserError(f"--tables: there is no table {options.tables!r}. There are: {', '.join(TABLES)}, all.")
     check_overrides([f"backbone={options.backbone}", *options.overrides])
-    splits = tuple(split for split in options.splits.split(",") if split)
-    plan = Plan(
-        tables,
-        options.backbone,
-        splits,
-        options.limit,
-        options.data_root or default_root(),
-        options.results_root,
-        tuple(options.overrides),
-    )
-    known = sorted({split for table in tables for sweep in TABLES[table] for split in sweep.splits})
-    wrong = [split for split in splits if split not in known]
+    wrong = [word for word in options.overrides if "=" not in word]
     if wrong:
-        raise UserError(f"--splits: no table has a split {wrong[0]!r}. There are: {', '.join(known)}.")
-    return plan
+        raise UserError(f"{wrong[0]!r} is neither an option nor a setting such as runtime.device=cuda. See --help.")
+    if options.limit is not None and options.limit < 1:
+        raise UserError(f"--limit {options.limit}: give a number of samples from 1 on.")
+    sweeps = [sweep for table in tables for sweep in TABLES[table]]
+    tasks = _chosen("--tasks", options.tasks, {sweep.task for sweep in sweeps})
+    left = [sweep for sweep in sweeps if not tasks or sweep.task in tasks]
+    splits = _chosen("--splits", options.splits, {split for sweep in left for split in sweep.splits})
+    data_root = options.data_root or default_root()
+    return Plan(
+        tables, options.backbone, tasks, splits, options.limit, data_root, options.results_root, tuple(options.overrides)
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _chosen(option: str, text: str, known: set[str]) -> tuple[str, ...]:
+    chosen = _listed(text)
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise UserError(f"{option}: no table asked for has {unknown[0]!r}. There are: {', '.join(sorted(known))}.")
+    return chosen
 
 
 def _check(plan: Plan) -> None:
@@ -182,33 +221,90 @@ def _check(plan: Plan) -> None:
         return
     sys.stdout.write(screen(plan.data_root)[0] + "\n\n")
     sys.stdout.flush()
-    raise UserError(
-        f"the tables asked for ({', '.join(plan.tables)}) lack {', '.join(one.asset for one in lacking)}. Give the commands "
-        "above, then this one again. Nothing to download is needed for make smoke."
-    )
+    if plan.tables == tuple(TABLES):
+        raise UserError(
+            "the tables lack what is listed above. Give the commands, then this one again. TABLES, TASKS and SPLITS ask "
+            "for less; make smoke needs no download."
+        )
+    commands = "\n".join(f"  {one.command}  # {one.reason}" for one in lacking)
+    raise UserError(f"what you ask for lacks:\n{commands}\nGive these commands, then this one again.")
 
 
-def _carry_out(plan: Plan, options: argparse.Namespace) -> int:
-    failed = [command for command in plan.commands() if _python("benchmarks", *command)]
-    for command in failed:
-        sys.stderr.write(f"failed: python -m benchmarks {' '.join(command)}\n")
-    tables = 0
-    tasks = dict.fromkeys(sweep.task.partition("/")[0] for sweep in plan.sweeps())
-    for kind in tasks:
-        tables = max(tables, _tables(plan, kind, options.strict))
-    return 1 if failed else tables
+def _run_all(plan: Plan) -> list[Failure]:
+    """Runs all sweeps in this process, so that backbones and files are read once; a failure does not end the rest."""
+    commands = list(plan.commands())
+    failed = []
+    for number, command in enumerate(commands, 1):
+        log.info("[%d/%d] %s", number, len(commands), _shown(command))
+        reason = _sweep(command)
+        if reason:
+            failed.append(Failure(command, reason))
+    return failed
 
 
-def _tables(plan: Plan, kind: str, strict: bool) -> int:
-    arguments = ["--runs", str(plan.results_root / "runs"), "--out", str(plan.results_root / "tables"), "--task", kind]
-    stamped = ["--allow-subset"] if plan.limit else []
-    return _python(
-        "benchmarks.tables", *arguments, *stamped, "--formats", "csv,md,latex", *(["--strict"] if strict else [])
-    )
+def _sweep(command: Sequence[str]) -> str:
+    """Runs one command of the harness; what went wrong, or ""."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from benchmarks.__main__ import run
+
+    before, sys.argv = sys.argv, ["benchmarks", *command]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through
+    try:
+        run()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        return str(error)
+    except Exception as error:  # of one sweep; the others shall have their turn
+        log.exception("a fault of the program, not of your data")
+        return f"{type(error).__name__}: {error}"
+    finally:
+        sys.argv = before
+    return ""
 
 
-def _python(module: str, *arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode
+def _told(failed: Sequence[Failure]) -> int:
+    """Says which sweeps failed, why, and how to see each alone."""
+    for one in failed:
+        sys.stderr.write(f"failed: {_shown(one.command)}\n  {one.reason}\n")
+    if failed:
+        sys.stderr.write(
+            f"{len(failed)} sweeps failed; see python -m benchmarks.status. The same command repeats only those.\n"
+        )
+    return 1 if failed else 0
+
+
+def _tables(plan: Plan, strict: bool, words: Sequence[str]) -> int:
+    """Writes the table of each experiment, of what is finished; 1 if a number differs and `strict` is set."""
+    from benchmarks.tables.__main__ import Request, make, without_places
+    from benchmarks.tables.beside import Place
+
+    status = 0
+    sweeps = list(plan.sweeps())
+    for experiment in dict.fromkeys(sweep.experiment for sweep in sweeps):
+        places = [Place(s.task, split, plan.backbone) for s in sweeps if s.experiment == experiment for split in s.splits]
+        request = Request(
+            runs=plan.results_root / "runs",
+            out=plan.results_root / "tables",
+            experiment=experiment,
+            data="published",
+            strict=strict,
+            allow_subset=plan.limit is not None,
+            formats=("csv", "md", "latex"),
+            command=without_places(words),
+            asked=tuple(places),
+            quiet=True,
+        )
+        try:
+            status = max(status, make(request))
+        except UserError as error:  # nothing finished of this one
+            sys.stderr.write(f"no table {experiment}: {error}\n")
+            status = max(status, 1)
+    return status
+
+
+def _shown(command: Sequence[str]) -> str:
+    return shlex.join(["python", "-m", "benchmarks", *command])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,214 @@
+"""`make reproduce` on small stand-ins of all sources, from the download to the verdicts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_sources import put_by_hand, serve_all
+from stand_in import isolate, serving, shrink
+
+from benchmarks import reproduce
+from benchmarks.acquire.sources import ASSETS, RECIPES
+from benchmarks.runs import discover
+from scripts import data
+
+TINY = ("--backbone", "tiny", "task.dataset.contract=false", "runtime.progress=false", "runtime.workers=0")
+
+
+TWO_PROMPTS = "hydra.sweeper.params={prompt: 'plain,foveal'}"
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data root that `scripts.data` filled from the stand-in server."""
+    root, imagenet = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("imagenet")
+    with pytest.MonkeyPatch.context() as monkeypatch, serving() as server:
+        isolate(monkeypatch)
+        for name in ASSETS:
+            shrink(name, server.base, monkeypatch)
+        serve_all(server)
+        put_by_hand(root, imagenet)
+        for name in RECIPES:
+            given = ["--imagenet", str(imagenet)] if name == "imagenet_s" else []
+            assert data.main([name, "--root", str(root), "--mirror", server.base, *given]) == 0, name
+        yield root
+
+
+@pytest.fixture
+def command(data_root: Path, tmp_path: Path, monkeypatch, capfd):
+    """Calls the command with the small data, as a user would; exit status, what it printed, and the tables."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FALIP_DATA", str(data_root))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+
+    def call(*arguments: str):
+        status = reproduce.main([*arguments, *TINY])
+        printed = capfd.readouterr()
+        tables = {path.name: path.read_text(encoding="utf-8") for path in Path("results/tables").glob("*")}
+        return status, printed.out + printed.err, tables
+
+    yield call
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+def published(tables: dict[str, str]) -> list[dict[str, str]]:
+    """The rows of all CSV files that set ours beside the published numbers."""
+    return [
+        row for name, text in tables.items() if name.endswith("_published.csv") for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def assert_nothing_is_judged(tables: dict[str, str]) -> None:
+    found = published(tables)
+    assert {row["verdict"] for row in found if row["run_id"]} == {"not comparable"}
+    assert all(not row["difference"] and "counts were not checked" in row["reason"] for row in found if row["run_id"])
+    for name, text in tables.items():
+        if name.endswith(".md"):
+            assert not any(f", {verdict}" in text for verdict in ("match", "close", "differs")), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_all_tables_from_nothing_but_a_server(command):
+    status, said, tables = command()
+    assert status == 0, said
+    names = {"table_rec", "table_classification", "table_pointcloud", "table_mask_form", "table_attention", "table_unleash"}
+    for name in (*names, "sweep_alpha_sigma"):
+        assert {f"{name}.md", f"{name}.csv", f"{name}.tex"} <= set(tables)
+    columns = {"table_rec": 8, "table_classification": 4, "table_pointcloud": 2, "sweep_alpha_sigma": 4}
+    prompts = {"table_rec": 10, "table_classification": 9, "table_pointcloud": 3, "sweep_alpha_sigma": 20}
+    for name, count in columns.items():
+        rows = list(csv.DictReader(tables[f"{name}.csv"].splitlines()))
+        assert len({(row["task"], row["split"]) for row in rows}) == count
+        assert len(rows) == count * prompts[name] and all(row["accuracy"] for row in rows), name
+    assert_nothing_is_judged(tables)
+    run = {row["paper_method"] for row in published(tables) if row["run_id"]}
+    assert {"FALIP", "RedCircle", "Blur", "CLIP (PointCLIP)", "b: all rows", "PASTA"} <= run
+    assert all(run.state == "complete" for run in discover(Path("results/runs")))
+
+
+def test_a_table_and_once_more(command):
+    status, said, tables = command("--tables", "pointcloud", TWO_PROMPTS)
+    assert status == 0, said
+    assert set(tables) == {f"table_pointcloud{end}" for end in (".md", ".csv", ".tex", "_published.csv")}
+    assert_nothing_is_judged(tables)
+    page = tables["table_pointcloud.md"]
+    assert "Made by `python -m benchmarks.reproduce --tables pointcloud" in page and str(Path.cwd()) not in page
+    assert "falip_pointcloud, ViT-B/16" in page and "ImageNet" not in page and "average" in page
+    status, said, again = command("--tables", "pointcloud", TWO_PROMPTS)
+    assert (status, again) == (0, tables)
+    assert said.count("complete already, nothing to do") == 4 and "to do, 0 recorded" not in said
+
+
+def test_a_subset_is_stamped(command):
+    status, said, tables = command(
+        "--tables", "rec", "--splits", "testB", "--tasks", "rec/refcoco", "--limit", "1", TWO_PROMPTS
+    )
+    assert status == 0, said
+    assert "SUBSET of 1 samples" in tables["table_rec.md"]
+    assert all("subset" in row["reason"] for row in published(tables) if row["run_id"])
+    assert {row["task"] for row in published(tables) if row["run_id"]} == {"rec/refcoco"}
+
+
+def test_a_corrupt_picture_fails_its_sweep_alone(command, data_root):
+    spoilt = data_root / "CUB_200_2011" / "images" / "001.Albatross" / "Albatross_0001_1.jpg"
+    good = spoilt.read_bytes()
+    spoilt.write_bytes(bytes(len(good)))
+    chosen = ("--tables", "classification", "--tasks", "classification/cub,classification/stanford_dogs", "--no-check")
+    try:
+        status, said, tables = command(*chosen, TWO_PROMPTS)
+    finally:
+        spoilt.write_bytes(good)
+    assert status == 1
+    failure = said.partition("\nfailed: ")[2]
+    assert failure.startswith("python -m benchmarks +experiment=table_classification task=classification/cub")
+    assert "Albatross_0001_1.jpg" in failure and "Traceback" not in said
+    assert {row["task"] for row in csv.DictReader(tables["table_classification.csv"].splitlines())} == {
+        "classification/stanford_dogs"
+    }
+    found = {row["verdict"] for row in published(tables) if row["task"] == "classification/cub"}
+    assert found == {"not run"}
+    assert command(*chosen, TWO_PROMPTS)[0] == 0
+
+
+def test_interrupting_leaves_no_traceback_and_the_same_command_goes_on(command, monkeypatch):
+    from benchmarks.job import Job
+
+    execute, done = Job.execute, []
+
+    def interrupted(job: Job) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        execute(job)
+        done.append(job)
+
+    monkeypatch.setattr(Job, "execute", interrupted)
+    status, said, tables = command("--tables", "pointcloud", TWO_PROMPTS)
+    assert status == 130 and not tables and "Traceback" not in said
+    assert "the same command goes on" in said
+    monkeypatch.setattr(Job, "execute", execute)
+    status, said, _ = command("--tables", "pointcloud", TWO_PROMPTS)
+    assert status == 0 and said.count("complete already") == 2
+
+
+def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FALIP_DATA", str(tmp_path / "none"))
+    assert reproduce.main([]) == 2
+    said = capsys.readouterr()
+    assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 45
+    assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
+
+
+def test_the_screen_loads_no_torch(tmp_path):
+    import subprocess
+
+    code = "import sys; from benchmarks.reproduce import main; main([]); sys.exit('torch' in sys.modules)"
+    root = Path(__file__).parents[2]
+    environment = {"FALIP_DATA": str(tmp_path), "PATH": "/usr/bin"}
+    subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, check=True, capture_output=True)
+
+
+def test_what_lacks_is_that_of_the_tables_asked_for(command, data_root):
+    manifest = data_root / "train2014" / "manifest.json"
+    recorded = manifest.read_text()
+    parts = json.loads(recorded)
+    parts["parts"].pop("refcocog/test")
+    manifest.write_text(json.dumps(parts))
+    try:
+        status, said, _ = command("--tables", "ablations")
+        assert status == 2 and "python -m scripts.data refcocog --splits test  # images of test not fetched" in said
+        assert command("--tables", "pointcloud", "--dry-run")[0] == 0
+    finally:
+        manifest.write_text(recorded)
+
+
+def test_a_dry_run_prints_the_commands(command):
+    status, said, tables = command("--dry-run", "--limit", "64")
+    assert status == 0 and not tables
+    lines = said.splitlines()
+    assert len(lines) == 8 + 4 + 2 + 16 and all(line.startswith("python -m benchmarks +experiment=") for line in lines)
+    assert all("task.limit=64" in line and "backbone=tiny" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--tables", "rc"], "there is no table 'rc'. There are: rec, classification"),
+        (["--tables", "rec", "--splits", "tset"], "no table asked for has 'tset'. There are: test, testA, testB, val"),
+        (["--tasks", "refcoco"], "no table asked for has 'refcoco'. There are: classification/cub"),
+        (["--backbone", "vit_b61"], "there is no backbone 'vit_b61'"),
+        (["--limit", "0"], "--limit 0"),
+        (["cuda"], "'cuda' is neither an option nor a setting"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_message(arguments, said, capsys):
+    assert reproduce.main(["--dry-run", "--no-check", *arguments]) == 2
+    assert said in capsys.readouterr().err
