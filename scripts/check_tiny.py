@@ -1,6 +1,6 @@
 """Measures an embedded model on held-out scenes, by what the expressions name; no records, no configs.
 
-    python scripts/check_tiny.py results/train_tiny --scenes 200
+python scripts/check_tiny.py results/train_tiny --scenes 200
 """
 
 import argparse

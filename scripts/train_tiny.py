@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=Schedule.minutes, help="training time without drawing")
     parser.add_argument("--out", type=Path, default=Path("results/train_tiny"), help="folder of model, log and pool")
-    parser.add_argument("--pictures", type=int, default=60000, help="size of the pool of training pictures")
+    parser.add_argument("--pictures", type=int, default=40000, help="size of the pool of training pictures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()

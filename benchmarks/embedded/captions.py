@@ -1,5 +1,7 @@
 """Captions of the training pictures: all or some of the objects, each by some of its attributes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmarks.embedded.drawing import COLOURS, SHAPES, SIZES, TEXTURES
@@ -30,7 +32,7 @@ _PREFIX_SHARES = (0.8, 0.03, 0.04, 0.05, 0.03, 0.05)
 _MAX_PHRASES = 4
 
 
-def phrase(rng: np.random.Generator, attributes: tuple[int, int, int, int]) -> str:
+def phrase(rng: np.random.Generator, attributes: Sequence[int]) -> str:
     """An object in words, without an article; `attributes` index colour, shape, texture and size."""
     named = _FORMS[int(rng.choice(len(_FORMS), p=_FORM_SHARES))][0]
     colour, shape, texture, size = attributes

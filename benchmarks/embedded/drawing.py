@@ -44,7 +44,7 @@ LONGER_SIDE_MIN = 224
 _SUPERSAMPLING = 4
 _PLACEMENT_TRIES = 40
 _MAX_OVERLAP = 0.04
-_TEXTURE_SHADE = 0.3
+_TEXTURE_SHADE = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,17 @@ def _scene_size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    """A greyish gradient with coarse blotches, (height, width, 3) float32."""
-    start, end = rng.uniform(40, 165, size=(2, 1)) + rng.uniform(-18, 18, size=(2, 3))
+    """A dark, greyish gradient with coarse blotches, (height, width, 3) float32.
+
+    Dark, so that every object is brighter than what surrounds it and its outline can be learnt in an hour.
+    """
+    start, end = rng.uniform(15, 65, size=(2, 1)) + rng.uniform(-10, 10, size=(2, 3))
     angle = rng.uniform(0, 2 * math.pi)
     x = np.linspace(-0.5, 0.5, width, dtype=np.float32)
     y = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
     along = np.clip(x * math.cos(angle) + y * math.sin(angle) + 0.5, 0, 1)
     canvas = start + along[..., None] * (end - start)
-    coarse = rng.normal(0, rng.uniform(2, 14), size=(int(rng.integers(3, 9)), int(rng.integers(3, 9))))
+    coarse = rng.normal(0, rng.uniform(1, 8), size=(int(rng.integers(3, 9)), int(rng.integers(3, 9))))
     blotches = Image.fromarray(coarse.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     return (canvas + np.asarray(blotches)[..., None]).astype(np.float32)
 
@@ -175,7 +178,7 @@ def _shape_alpha(rng: np.random.Generator, shape: str, side: int) -> np.ndarray:
     big = side * _SUPERSAMPLING
     canvas = Image.new("L", (big, big), 0)
     draw = ImageDraw.Draw(canvas)
-    angle, mirror = rng.uniform(-0.25, 0.25), 1 if rng.random() < 0.5 else -1
+    angle, mirror = rng.uniform(-0.15, 0.15), 1 if rng.random() < 0.5 else -1
     half = big / 2
 
     def disc(x: float, y: float, radius: float, fill: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from benchmarks.embedded.drawing import COLOURS, SHAPES, SIZES, TEXTURES
 from benchmarks.embedded.solids import SOLIDS
@@ -50,8 +50,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_model(width: int = 160, heads: int = 5) -> CLIPModel:
-    """A CLIP of about 3 million parameters with fresh weights, from torch's global seed.
+def make_model(width: int = 128, heads: int = 4) -> CLIPModel:
+    """A CLIP of 1.7 million parameters with fresh weights, from torch's global seed.
 
     Args:
         width: Width of the vision tower.

@@ -97,8 +97,11 @@ def random_spec(rng: np.random.Generator, held_out_share: float) -> ObjectSpec:
     """A random object; with the given probability its pair of colour and shape is a held-out one."""
     pairs = _HELD_OUT if rng.random() < held_out_share else _TRAINED
     colour, shape = pairs[int(rng.integers(len(pairs)))]
-    return ObjectSpec(colour, shape, TEXTURES[int(rng.integers(4))], SIZES[int(rng.integers(2))])
+    return ObjectSpec(colour, shape, str(rng.choice(TEXTURES, p=_TEXTURE_SHARES)), SIZES[int(rng.integers(2))])
 
+
+# Marks hide outlines, so plain objects are commoner than any texture.
+_TEXTURE_SHARES = (0.4, 0.2, 0.2, 0.2)
 
 _HELD_OUT = sorted(HELD_OUT_PAIRS)
 _TRAINED = sorted((c, s) for c in COLOURS for s in SHAPES if (c, s) not in HELD_OUT_PAIRS)

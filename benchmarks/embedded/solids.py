@@ -26,12 +26,12 @@ Distance = Callable[[np.ndarray], np.ndarray]
 
 
 def _ball(at: tuple[float, float, float], radius: float) -> Distance:
-    return lambda p: np.linalg.norm(p - np.float32(at), axis=-1) - radius
+    return lambda p: np.linalg.norm(p - np.array(at, np.float32), axis=-1) - radius
 
 
 def _box(at: tuple[float, float, float], half: tuple[float, float, float]) -> Distance:
     def distance(p: np.ndarray) -> np.ndarray:
-        q = np.abs(p - np.float32(at)) - np.float32(half)
+        q = np.abs(p - np.array(at, np.float32)) - np.array(half, np.float32)
         return np.sqrt((np.maximum(q, 0) ** 2).sum(-1)) + np.minimum(q.max(-1), 0)
 
     return distance
@@ -151,7 +151,7 @@ def shaded_picture(name: str, colour: str, rng: np.random.Generator, size: int) 
             break
     top, bottom = rng.uniform(30, 220, 3), rng.uniform(30, 220, 3)
     pixels = top + (down.reshape(-1, 1) / zoom + 1) / 2 * (bottom - top) * 0.5
-    light = rotation.T @ np.float32([rng.uniform(-0.6, 0.6), rng.uniform(0.2, 0.8), 0.8])
+    light = rotation.T @ np.array([rng.uniform(-0.6, 0.6), rng.uniform(0.2, 0.8), 0.8], np.float32)
     normals = _normals(distance, position[hit])
     brightness = 0.35 + 0.65 * np.clip(normals @ (light / np.linalg.norm(light)), 0, 1)
     pixels[hit] = brightness[:, None] * np.array(COLOURS[colour])

@@ -55,7 +55,7 @@ def test_an_object_has_its_colour():
 
 def test_textures_change_the_picture_but_not_the_place():
     pictures = [draw_scene([ObjectSpec("yellow", "circle", texture, "large")], 5) for texture in TEXTURES]
-    deviations = [np.asarray(p.image, dtype=float)[p.masks[0]].std() for p in pictures]
+    deviations = [np.asarray(p.image, dtype=float)[p.masks[0]].std(0).mean() for p in pictures]
     assert len({p.objects[0].box for p in pictures}) == 1
     assert all(textured > 2 * deviations[0] for textured in deviations[1:])
 
