@@ -80,6 +80,8 @@ def explained(error: Exception, arguments: Sequence[str]) -> str:
     near = difflib.get_close_matches(unknown[1], known, 1)
     parent = unknown[1].rpartition(".")[0]
     beside = [name for name in known if name.rpartition(".")[0] == parent]
+    if not near and not beside:
+        return message
     hint = f" Did you mean {near[0]}?" if near else ""
     listed = f" There are: {', '.join(beside)}." if beside else ""
     return f"there is no setting {unknown[1]!r}.{hint}{listed}"

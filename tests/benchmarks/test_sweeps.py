@@ -15,7 +15,7 @@ from benchmarks.records import read_parts
 LAUNCHERS = {
     "joblib": ["hydra.launcher.n_jobs=2"],
     "submitit_local": ["hydra.launcher.timeout_min=10", "hydra.launcher.submitit_folder=${hydra.sweep.dir}/submitit"],
-    "ray": ["hydra.launcher.ray.init.num_cpus=2"],
+    "ray": ["+hydra.launcher.ray.init.num_cpus=2"],
 }
 LAYERS = (1, 2, 99, 3, 4, 5, 6)
 
