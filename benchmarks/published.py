@@ -1,7 +1,7 @@
 """Published numbers as data, and how ours compare with them.
 
 `results/published/*.csv` hold the figures, one a row, each with its source. `results/published/cells.csv`
-says which of our results answers to which of them.
+says which of our results answers to which of them, and `averages.csv` which of our prompts a published average is of.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.runs import Run
 from falip.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent.parent / "results" / "published"
-CELLS = "cells.csv"
+CELLS, AVERAGES = "cells.csv", "averages.csv"
 CLOSE = 0.5
 MATCH, NEAR, DIFFERS = "match", "close", "differs"
 NOT_RUN, NOT_COMPARABLE = "not run", "not comparable"
@@ -32,6 +32,7 @@ _COLUMNS = (
     "source",
     "protocol_unknowns",
 )
+_AVERAGE_OF = {"file": "file", "paper_method": "method", "paper_setting": "setting"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def load_figures(folder: Path = FOLDER) -> list[Figure]:
     """
     figures = []
     for path in sorted(folder.glob("*.csv")):
-        if path.name == CELLS:
+        if path.name in (CELLS, AVERAGES):
             continue
         for line, row in enumerate(_rows(path, _COLUMNS), start=2):
             try:
@@ -136,6 +137,33 @@ def load_expectations(folder: Path = FOLDER) -> list[Expectation]:
             raise UserError(f"{folder / CELLS}, line {line}: {len(found)} published numbers have {named}")
         expectations.append(Expectation(**{name: row[name] for name in ours}, figure=found[0]))
     return expectations
+
+
+@dataclass(frozen=True)
+class Average:
+    """A published mean over columns that the source does not name, and the prompt of ours that it is of."""
+
+    kind: str
+    prompt: str
+    backbone: str
+    figure: Figure
+
+
+def load_averages(folder: Path = FOLDER) -> list[Average]:
+    """Published averages.
+
+    Raises:
+        UserError: If a line of averages.csv names no published number, or more than one.
+    """
+    figures = [figure for figure in load_figures(folder) if figure.split == "avg"]
+    found = []
+    for line, row in enumerate(_rows(folder / AVERAGES, ("prompt", "backbone", *_AVERAGE_OF)), start=2):
+        named = [f for f in figures if all(getattr(f, field) == row[column] for column, field in _AVERAGE_OF.items())]
+        if len(named) != 1:
+            raise UserError(f"{folder / AVERAGES}, line {line}: {len(named)} published averages are of {dict(row)}")
+        kind = {"REC": "rec", "3D": "pointcloud"}.get(named[0].dataset, named[0].dataset)
+        found.append(Average(kind, row["prompt"], row["backbone"], named[0]))
+    return found
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -227,7 +227,10 @@ def _check(plan: Plan) -> None:
             "for less; make smoke needs no download."
         )
     commands = "\n".join(f"  {one.command}  # {one.reason}" for one in lacking)
-    raise UserError(f"what you ask for lacks:\n{commands}\nGive these commands, then this one again.")
+    raise UserError(
+        f"what you ask for lacks:\n{commands}\nGive these commands, then this one again; or take the files that are there "
+        "as they are with --no-check."
+    )
 
 
 def _run_all(plan: Plan) -> list[Failure]:
@@ -269,7 +272,7 @@ def _told(failed: Sequence[Failure]) -> int:
         sys.stderr.write(f"failed: {_shown(one.command)}\n  {one.reason}\n")
     if failed:
         sys.stderr.write(
-            f"{len(failed)} sweeps failed; see python -m benchmarks.status. The same command repeats only those.\n"
+            f"{len(failed)} of the sweeps failed; see python -m benchmarks.status. The same command repeats only those.\n"
         )
     return 1 if failed else 0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from benchmarks.published import ANY, DIFFERS, MATCH, NEAR, NOT_COMPARABLE, NOT_RUN, Figure, Verdict
+from benchmarks.published import ANY, DIFFERS, MATCH, NEAR, NOT_COMPARABLE, NOT_RUN, Verdict, load_averages
 from benchmarks.tables import cells
+from benchmarks.tables.layout import Column, Row, Table
 from benchmarks.tables.render import Grid
 
 TITLE = "Beside the published numbers"
@@ -21,13 +22,12 @@ class Place:
     backbone: str
 
 
-def beside(verdicts: Sequence[Verdict], asked: Collection[Place] = (), averages: Sequence[Figure] = ()) -> list[Grid]:
+def beside(verdicts: Sequence[Verdict], asked: Collection[Place] = ()) -> list[Grid]:
     """One grid for each table of a paper.
 
     Args:
         verdicts: All expectations of the kind of task, run or not.
         asked: Places whose cells are listed also where nothing was run.
-        averages: Published averages, which no number of ours answers to unless their columns are stated.
     """
     if not verdicts:
         return []
@@ -36,7 +36,7 @@ def beside(verdicts: Sequence[Verdict], asked: Collection[Place] = (), averages:
     for verdict in shown:
         figure = verdict.expectation.figure
         grids.setdefault((figure.file, figure.setting, figure.backbone), []).append(verdict)
-    made = [_grid(key, members, averages) for key, members in grids.items()]
+    made = [_grid(key, members) for key, members in grids.items()]
     return [_summary(shown, len(verdicts) - len(shown)), *made]
 
 
@@ -80,7 +80,7 @@ def _summary(shown: Sequence[Verdict], hidden: int) -> Grid:
     return Grid(TITLE, tuple(name.capitalize() for name in names), (counts,), (words,), (others,) if hidden else ())
 
 
-def _grid(key: tuple[str, str, str], members: Sequence[Verdict], averages: Sequence[Figure]) -> Grid:
+def _grid(key: tuple[str, str, str], members: Sequence[Verdict]) -> Grid:
     file, setting, backbone = key
     columns = list(dict.fromkeys(_column(v, members) for v in members))
     rows: dict[tuple[str, str], dict[str, list[Verdict]]] = {}
@@ -88,19 +88,17 @@ def _grid(key: tuple[str, str, str], members: Sequence[Verdict], averages: Seque
         prompt = v.expectation.metric if v.expectation.prompt == ANY else v.expectation.prompt
         row = rows.setdefault((v.expectation.figure.method, prompt), {})
         row.setdefault(_column(v, members), []).append(v)
-    means = {f.method: f for f in averages if (f.file, f.setting, f.backbone) == key}
     reasons: dict[str, int] = {}
     body = []
     for (method, prompt), found in rows.items():
         line = [_cell(found.get(column, ()), reasons) for column in columns]
-        line += [_average(list(found.values()), len(columns), means.get(method))] if means else []
         body.append((method, prompt, *line))
     notes = tuple(f"[{number}] {reason}." for reason, number in reasons.items())
     unknowns = sorted({u for v in members if (u := v.expectation.figure.protocol_unknowns)})
     source = ", ".join(sorted({v.expectation.figure.source for v in members}))
     return Grid(
         f"{TITLE}: {file.removesuffix('.csv')}, {backbone}, {setting}",
-        ("Published as", "Ours", *columns, *(("average",) if means else ())),
+        ("Published as", "Ours", *columns),
         tuple(body),
         before=(f"Ours / published: difference, verdict. Source: {source}.",),
         after=(*notes, *(f"Not stated by the source: {unknown}." for unknown in unknowns)),
@@ -137,12 +135,44 @@ def _answer(verdict: Verdict, reasons: dict[str, int]) -> str:
     return f"{ours} / {printed}: {by}{verdict.verdict}{mark}"
 
 
-def _average(found: Sequence[Sequence[Verdict]], columns: int, figure: Figure | None) -> str:
-    """Our mean over the columns shown, beside a published mean over columns that the source does not name."""
-    values = [members[0].ours for members in found if len(members) == 1]
+def averages(table: Table) -> Grid | None:
+    """Our means over the columns of a table beside published means; None where nothing of the table has one."""
+    groups = average_groups(table)
+    body = []
+    for known in load_averages():
+        for row in (row for row in table.rows if row.prompt == known.prompt and known.kind == table.kind):
+            ours = [f"{cells.percent(mean_accuracy(table, row, columns))} ({name})" for name, columns in groups.items()]
+            figure = known.figure
+            line = (figure.method, row.method, row.backbone, figure.setting, "; ".join(ours) or cells.EMPTY, figure.value)
+            body.append((*line, NOT_COMPARABLE))
+    if not body or table.embedded:
+        return None
+    header = ("Published as", "Ours", "Our backbone", "Setting", "Our mean", "Published (ViT-B/16)", "Verdict")
+    note = (
+        "Shown, never judged: the source does not name the columns of its REC averages, and the mean of those it prints is "
+        "another number. Ours is over the columns of this table, where all of them are finished."
+    )
+    return Grid(f"{TITLE}: averages", header, tuple(body), before=(note,))
+
+
+def average_groups(table: Table) -> dict[str, list[Column]]:
+    """Columns to average: of one setting, and each split once (not two versions of its data)."""
+    groups: dict[tuple[str, int | None], list[Column]] = {}
+    for column in table.columns:
+        groups.setdefault(column.setting, []).append(column)
+    several = len(groups) > 1
+    return {
+        "average" + (f" ({proposals})" if several and proposals else ""): members
+        for (proposals, _), members in groups.items()
+        if len(members) > 1 and len({(c.task, c.split) for c in members}) == len(members)
+    }
+
+
+def mean_accuracy(table: Table, row: Row, columns: Sequence[Column]) -> float | None:
+    """Mean over some columns of a row; None where one is missing or has no accuracy."""
+    values = [table.cells[row, c].metrics["accuracy"] if (row, c) in table.cells else None for c in columns]
     known = [value for value in values if value is not None]
-    ours = f"{sum(known) / columns:.1f}" if len(known) == columns else cells.EMPTY
-    return ours if figure is None else f"{ours} / {figure.value}: {NOT_COMPARABLE}"
+    return sum(known) / len(known) if len(known) == len(columns) else None
 
 
 def decimals(printed: str) -> int:

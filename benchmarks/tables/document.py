@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.metrics import scored
-from benchmarks.published import Verdict, load_figures
+from benchmarks.published import Verdict
 from benchmarks.recombine import search_view_weights, view_scores, weight_views
 from benchmarks.runs import Run
 from benchmarks.statistics import RESAMPLES
 from benchmarks.tables import cells
-from benchmarks.tables.beside import Place, beside
-from benchmarks.tables.layout import Column, Row, Table
+from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
+from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
 
 _KINDS = {
@@ -41,8 +41,7 @@ def document(
     """
     title = _KINDS.get(table.kind, table.kind) + (": embedded benchmark" if table.embedded else "")
     grids = [_main(table), _paired(table), _slices(table), _groups(table), _classes(table), _views(table)]
-    averages = [figure for figure in load_figures() if figure.split == "avg"] if verdicts else []
-    grids += [*beside(verdicts, asked, averages), _details(table)]
+    grids += [*beside(verdicts, asked), averages(table) if verdicts else None, _details(table)]
     return Document(title, _opening(table, command, notes), tuple(grid for grid in grids if grid is not None))
 
 
@@ -84,12 +83,12 @@ def _row_header(table: Table) -> tuple[str, ...]:
 
 def _main(table: Table) -> Grid:
     names, header = _row_names(table), _row_header(table)
-    averages = _average_groups(table)
+    groups = average_groups(table)
     body = []
     for row in table.rows:
         found = [table.cells.get((row, column)) for column in table.columns]
         line = [cells.accuracy(run.metrics) if run else cells.EMPTY for run in found]
-        means = [_average(table, row, group) for group in averages.values()]
+        means = [mean_accuracy(table, row, group) for group in groups.values()]
         body.append((*names[row], *line, *map(cells.percent, means)))
     padding = ("",) * (len(header) - 1)
     figures = ("chance", "oracle") if table.kind == "rec" else ("chance",)
@@ -97,7 +96,7 @@ def _main(table: Table) -> Grid:
     for figure in figures:
         line, note = _level(table, figure)
         spread += note
-        body.append((figure, *padding, *line, *(cells.EMPTY for _ in averages)))
+        body.append((figure, *padding, *line, *(cells.EMPTY for _ in groups)))
     common = [
         f"{name}: {getattr(table.rows[0], key) or cells.EMPTY}."
         for key, name in (("backbone", "Backbone"), ("text", "Text"))
@@ -105,26 +104,7 @@ def _main(table: Table) -> Grid:
     ]
     before = (" ".join([*common, *([_SUBSET_STAMP] if table.subset else [])]),) if common or table.subset else ()
     labels = tuple(column.label for column in table.columns)
-    return Grid("Accuracy", (*header, *labels, *averages), tuple(body), before, (*table.notes, *spread))
-
-
-def _average_groups(table: Table) -> dict[str, list[Column]]:
-    """Columns to average: of one setting, and each split once (not two versions of its data)."""
-    groups: dict[tuple[str, int | None], list[Column]] = {}
-    for column in table.columns:
-        groups.setdefault(column.setting, []).append(column)
-    several = len(groups) > 1
-    return {
-        "average" + (f" ({proposals})" if several and proposals else ""): members
-        for (proposals, _), members in groups.items()
-        if len(members) > 1 and len({(c.task, c.split) for c in members}) == len(members)
-    }
-
-
-def _average(table: Table, row: Row, columns: Sequence[Column]) -> float | None:
-    values = [table.cells[row, c].metrics["accuracy"] if (row, c) in table.cells else None for c in columns]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(columns) else None
+    return Grid("Accuracy", (*header, *labels, *groups), tuple(body), before, (*table.notes, *spread))
 
 
 def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:

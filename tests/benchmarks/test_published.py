@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 from fake_runs import rec_records, write_run
 
-from benchmarks.published import CELLS, FOLDER, contradicted, judge, load_expectations, load_figures, lookup, verdicts
+from benchmarks.published import (
+    AVERAGES,
+    CELLS,
+    FOLDER,
+    contradicted,
+    judge,
+    load_averages,
+    load_expectations,
+    load_figures,
+    lookup,
+    verdicts,
+)
 from benchmarks.runs import EMBEDDED_TASKS, discover
 from falip import UserError
 
@@ -58,6 +69,13 @@ def test_every_cell_can_be_run():
             assert choice == "*" or (CONFIGS / group / f"{choice}.yaml").is_file(), f"{group}={choice}"
 
 
+def test_every_published_average_is_of_one_of_our_prompts():
+    averages = load_averages()
+    assert {a.figure for a in averages} == {f for f in load_figures() if f.split == "avg" and f.file.startswith("falip")}
+    for a in averages:
+        assert (CONFIGS / "prompt" / f"{a.prompt}.yaml").is_file() and a.kind in ("rec", "pointcloud")
+
+
 def test_falips_main_table_is_there():
     found = lookup(load_expectations(), "rec/refcoco", "testA", B16, "foveal")
     assert [(e.figure.value, e.proposals) for e in found] == [("44.2", "gt")]
@@ -69,7 +87,7 @@ def test_sources_are_named_and_secondary_ones_say_so():
     assert all(figure.source for figure in figures)
     assert all("secondary" in figure.source for figure in figures if figure.file.startswith("falip_"))
     listed = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert {figure.file for figure in figures} | {CELLS} == set(re.findall(r"`(\w+\.csv)`", listed))
+    assert {figure.file for figure in figures} | {CELLS, AVERAGES} == set(re.findall(r"`(\w+\.csv)`", listed))
 
 
 def expect(folder: Path, value: str = "100.0", prompt: str = "foveal", text: str = "default", metric: str = "accuracy"):

@@ -223,6 +223,16 @@ def test_strict_fails_on_a_number_that_differs(make, tmp_path):
     assert "published numbers of other splits, backbones, proposals or prompts were not asked for" in files["rec.md"]
 
 
+def test_published_averages_stand_beside_our_means_and_are_not_judged(make, tmp_path):
+    for i, split in enumerate(("testA", "testB")):
+        labels = {**REFCOCO, "split": split, "prompt": "replace_v"}
+        write_run(tmp_path / "runs", f"run{i}", rec_records(skill=i), labels=labels)
+    _, _, files = make()
+    mean = line(section(files["rec.md"], "Accuracy"), "replace_v")[3]
+    grid = section(files["rec.md"], "Beside the published numbers: averages")
+    assert line(grid, "replace v")[4:] == [f"{mean} (average)", "39.0", "not comparable"]
+
+
 def test_the_command_is_shown_without_folders_and_names_the_files(make, tmp_path):
     write_run(tmp_path / "runs", "aaa", rec_records(), experiments=["one"])
     assert set(make("--experiment", "one")[2]) == {"one.md", "one.csv", "one_slices.csv"}
