@@ -93,9 +93,10 @@ def test_exact_equals_none_on_the_embedded_model(tiny, alpha, layers):
         tiny.encode_regions(image, regions, Foveal(alpha=alpha, layers=layers), sharing)
         for sharing in ("none", "exact", "frozen")
     )
-    assert _difference(exact, none) < 1e-5
+    assert _difference(exact, none) < 1e-6
     if alpha == 5 and layers != 1:
-        assert _difference(frozen, none) > 4e-5
+        # How much depends on the weights: their patches may look little at CLS. It must be beyond what exact may do.
+        assert _difference(frozen, none) > (1e-5 if layers == 6 else 2e-6)
 
 
 @pytest.mark.parametrize("prompt", [HardMask(), HardMask(layers=3, keep_cls=True), PastaStyle()], ids=lambda p: p.name)
