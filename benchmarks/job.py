@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -20,7 +20,7 @@ from benchmarks.identity import classify, describe, kind_of, leaves, run_id
 from benchmarks.metrics import metrics_for
 from benchmarks.records import SCHEMA_VERSION, Record
 from benchmarks.run_folder import METRICS_FILE, RunFolder, write_json
-from benchmarks.runner import Evaluation, Runtime, subset
+from benchmarks.runner import Evaluation, Runtime, Variant, subset
 from benchmarks.tables.cells import accuracy
 from benchmarks.text import RunTexts, TextProtocol
 from falip import Backbone, UserError, load_backbone
@@ -77,7 +77,8 @@ class Job:
         """The backbones of the run; each is loaded once for each process."""
         settings = self.resolved["backbone"]
         members = settings.get("members", [settings])
-        return [_backbone(**checked_arguments(load_backbone, member, "backbone")) for member in members]
+        checked = [checked_arguments(load_backbone, member, "backbone") for member in members]
+        return [_backbone(self.runtime.compile, **arguments) for arguments in checked]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -111,14 +112,22 @@ class Job:
 
     def execute(self) -> None:
         """Runs what is missing."""
-        info = self.folder.info or {}
+        execute([self])
+
+    @property
+    def title(self) -> str:
+        """What the log calls the run."""
+        return f"{self.labels['task']}/{self.labels['split']} {self.labels['backbone']} {self.labels['prompt']}"
+
+    def wants_running(self) -> bool:
+        """Whether something is missing and `runtime.overwrite` allows to make it; logs why not."""
+        info, title = self.folder.info or {}, self.title
         recorded = len(self.folder.frame()) if info else 0
         complete = info.get("status") == "complete" and recorded == self.expected
-        title = f"{self.labels['task']}/{self.labels['split']} {self.labels['backbone']} {self.labels['prompt']}"
         if self.runtime.dry_run:
             state = "complete" if complete else f"{recorded} of {self.expected} recorded"
             log.info("%s: run %s, %s (%s)", title, self.folder.path.name, state, self.folder.path)
-            return
+            return False
         policy = self.runtime.overwrite
         if policy == "only-cache" and not complete:
             raise UserError(
@@ -133,11 +142,8 @@ class Job:
             if complete:  # else another process may be at it, and run.json is its own
                 self._claim(info)
             log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
-            return
-        with self.folder.locked(self.runtime.part):
-            if policy == "always":
-                self.folder.clear()
-            self._run(title)
+            return False
+        return True
 
     def _claim(self, info: dict[str, Any]) -> None:
         """Notes that this experiment too asks for a run that is there."""
@@ -147,41 +153,39 @@ class Job:
     def _experiments(self, info: dict[str, Any]) -> list[str]:
         return sorted({*info.get("experiments", []), *([self.experiment] if self.experiment else [])})
 
-    def _run(self, title: str) -> None:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cudnn.benchmark = False
-        done = set(self.folder.frame()["group"])
+    def start(self) -> tuple[Variant, list[int]]:
+        """Writes that the run has begun; returns what is to be evaluated, and the samples that lack a record."""
+        done = frozenset(self.folder.frame()["group"])
         index, (shard, shards) = self.task.dataset.index, self.runtime.part
         todo = [i for i in self.samples[shard::shards] if index[i].id not in done]
         queries = sum(index[i].queries for i in todo)
         log.info(
             "%s: %d queries in %d pictures to do, %d recorded already%s (%s)",
-            title, queries, len(todo), self.expected - queries if shards == 1 else len(self.folder.frame()),
+            self.title, queries, len(todo), self.expected - queries if shards == 1 else len(self.folder.frame()),
             f"; a subset of {self.task.limit}, not comparable" if self.task.limit else "", self.folder.path,
         )  # fmt: skip
         texts = RunTexts(self.protocol, self.prompt, self._pool())
-        evaluation = Evaluation(self.task, self.backbones, self.prompt, texts, self.runtime, self.resolved["approximation"])
-        info = self._info(len(texts.subtracted))
-        self.folder.write_info(info)
-        try:
-            evaluation.run(todo, self._save, title)
-            self._finish(info, evaluation)
-        except BaseException as error:
-            info |= {"status": "failed", "finished": _now(), "error": {"type": type(error).__name__, "message": str(error)}}
-            with suppress(UserError):  # a full disk must not hide what went wrong
-                self.folder.write_info(info)
-            raise
+        self._started = self._info(len(texts.subtracted))
+        self.folder.write_info(self._started)
+        return Variant(self.prompt, texts, self._save, done), todo
+
+    def fail(self, error: BaseException) -> None:
+        """Writes that and why the run has failed."""
+        failure = {"type": type(error).__name__, "message": str(error)}
+        with suppress(UserError):  # a full disk must not hide what went wrong
+            self.folder.write_info(self._started | {"status": "failed", "finished": _now(), "error": failure})
 
     def _save(self, records: list[Record]) -> None:
         self.folder.write_records(records, self.runtime.part)
 
-    def _finish(self, info: dict[str, Any], evaluation: Evaluation) -> None:
-        frame = self.folder.frame()
+    def finish(self, variant: Variant, seconds: Mapping[str, float]) -> None:
+        """Writes metrics, counts and timing, and last of all that the run is complete."""
+        info, frame = self._started, self.folder.frame()
         shares = self.identity["task"]["dataset"].get("group_shares")
         metrics = metrics_for(self.labels["task"].split("/")[0], frame, shares)
         write_json(self.folder.path / METRICS_FILE, metrics)
         # A run that is continued keeps the names: only the part that encodes something learns them.
-        info["components"] = self._component_rows(evaluation.component_names) or info["components"]
+        info["components"] = self._component_rows(variant.component_names) or info["components"]
         info["counts"] |= {
             "scored": int((frame["status"] == "scored").sum()),
             "unscored": int((frame["status"] == "unscored").sum()),
@@ -190,9 +194,9 @@ class Job:
             "dropped": int(frame.drop_duplicates("group")["dropped"].sum()),
             "outside": int(frame.drop_duplicates("group")["outside"].sum()),
             "samples": int(frame["group"].nunique()),
-            "truncated_texts": evaluation.texts.truncated(self.backbones),
+            "truncated_texts": variant.texts.truncated(self.backbones),
         }
-        info["timing"] = {stage: round(seconds, 3) for stage, seconds in sorted(evaluation.seconds.items())}
+        info["timing"] = {stage: round(value, 3) for stage, value in sorted(seconds.items())}
         if len(frame) == self.expected:
             info |= {"status": "complete", "finished": _now()}
         elif self.runtime.part == (0, 1):
@@ -249,6 +253,37 @@ class Job:
         }
 
 
+def execute(jobs: Sequence[Job]) -> None:
+    """Runs what is missing of some jobs that differ in nothing but prompt and text, in one pass over their samples.
+
+    Each run's folder holds what it would hold if it had been made alone, but for the time, which is that of all.
+    """
+    pending = [job for job in jobs if job.wants_running()]
+    if not pending:
+        return
+    first = pending[0]
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    with ExitStack() as locks:
+        for job in pending:
+            locks.enter_context(job.folder.locked(job.runtime.part))
+            if job.runtime.overwrite == "always":
+                job.folder.clear()
+        variants, todo = zip(*(job.start() for job in pending), strict=True)
+        unfinished = list(pending)
+        try:
+            evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, first.resolved["approximation"])
+            evaluation.run(sorted(set().union(*todo)), first.title if len(pending) == 1 else f"{len(pending)} runs")
+            together = {"runs_together": len(pending)} if len(pending) > 1 else {}
+            for job, variant in zip(pending, variants, strict=True):
+                job.finish(variant, evaluation.seconds | together)
+                unfinished.remove(job)
+        except BaseException as error:
+            for job in unfinished:
+                job.fail(error)
+            raise
+
+
 def describe_rules(task: Any) -> dict[str, Any]:
     """The parameters of a task, without its data set, which describes itself."""
     rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
@@ -256,8 +291,11 @@ def describe_rules(task: Any) -> dict[str, Any]:
 
 
 @cache
-def _backbone(**settings: Any) -> Backbone:
-    return load_backbone(settings.pop("name"), **settings)
+def _backbone(compiled: bool, **settings: Any) -> Backbone:
+    backbone = load_backbone(settings.pop("name"), **settings)
+    if compiled:
+        backbone.compile()
+    return backbone
 
 
 def _now() -> str:

@@ -135,7 +135,9 @@ def merge_views(batch: Sequence[Views]) -> Views:
         offsets.append(total)
         total += len(views.images) if views.pixels is None else len(views.pixels)
     components = tuple(
-        _merge_components([_shifted(views.components[k], offset) for views, offset in zip(batch, offsets, strict=True)])
+        _merge_components(
+            [_moved(views.components[k], range(offset, total)) for views, offset in zip(batch, offsets, strict=True)]
+        )
         for k in range(len(batch[0].components))
     )
     prepared = [views.pixels for views in batch if views.pixels is not None]
@@ -143,11 +145,34 @@ def merge_views(batch: Sequence[Views]) -> Views:
     return Views(tuple(image for views in batch for image in views.images), components, batch[0].combine, pixels)
 
 
-def _shifted(component: Component, offset: int) -> Component:
+def join_views(parts: Sequence[Views]) -> Views:
+    """One `Views` with the components of all, for the same regions; a picture that several share is there once.
+
+    Args:
+        parts: Views of the same image and regions by several prompts, not prepared yet.
+    """
+    images: list[Image.Image] = []
+    components: list[Component] = []
+    for views in parts:
+        place = [_index(images, picture) for picture in views.images]
+        components += [_moved(component, place) for component in views.components]
+    return Views(tuple(images), tuple(components), parts[0].combine)
+
+
+def _index(images: list[Image.Image], picture: Image.Image) -> int:
+    for i, known in enumerate(images):
+        if known is picture:
+            return i
+    images.append(picture)
+    return len(images) - 1
+
+
+def _moved(component: Component, place: Sequence[int]) -> Component:
+    """The component with each picture index put through `place`."""
     intervention = component.intervention
     if intervention and intervention.reference is not None:
-        intervention = replace(intervention, reference=tuple(i + offset for i in intervention.reference))
-    return replace(component, image_index=tuple(i + offset for i in component.image_index), intervention=intervention)
+        intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
+    return replace(component, image_index=tuple(place[i] for i in component.image_index), intervention=intervention)
 
 
 def _merge_components(parts: Sequence[Component]) -> Component:

@@ -13,7 +13,7 @@ from falip.geometry import Geometry
 from falip.prompts.foveal import AttentionPrompt
 from falip.prompts.pictures import Picture, Plain, WholeImage
 from falip.regions import Region
-from falip.views import Bias, Combine, Component, Prompt, Views, merge_views
+from falip.views import Bias, Combine, Component, Prompt, Views, join_views, merge_views
 
 
 @dataclass(frozen=True)
@@ -98,30 +98,11 @@ class Ensemble:
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The views of all prompts; a picture that several of them leave alone is there once."""
-        images: list[Image.Image] = []
-        components: list[Component] = []
-        for prompt in self.prompts:
-            views = prompt(image, regions, geometry)
+        made = [prompt(image, regions, geometry) for prompt in self.prompts]
+        for views in made:
             if len(views.components) > 1 and views.combine != self.combine:
                 raise UserError(
                     f"An Ensemble with combine={self.combine} holds one with combine={views.combine}; the scores of all "
                     "views of a region are combined at once, so give both the same."
                 )
-            place = [_index(images, picture) for picture in views.images]
-            components += [_moved(component, place) for component in views.components]
-        return Views(tuple(images), tuple(components), self.combine)
-
-
-def _index(images: list[Image.Image], picture: Image.Image) -> int:
-    for i, known in enumerate(images):
-        if known is picture:
-            return i
-    images.append(picture)
-    return len(images) - 1
-
-
-def _moved(component: Component, place: list[int]) -> Component:
-    intervention = component.intervention
-    if intervention and intervention.reference is not None:
-        intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
-    return replace(component, image_index=tuple(place[i] for i in component.image_index), intervention=intervention)
+        return replace(join_views(made), combine=self.combine)

@@ -75,7 +75,7 @@ def test_shards_batches_workers_kills_and_order_move_no_decision(data, reference
 
 def test_the_same_batch_plan_gives_the_same_bytes(clip_folder, tmp_path):
     runs = [
-        small_job(clip_folder("small"), tmp_path / f"workers-{n}", "runtime.batch_views=8", f"runtime.workers={n}")
+        small_job(clip_folder("small"), tmp_path / f"workers-{n}", "runtime.batch_views=6", f"runtime.workers={n}")
         for n in (0, 3)
     ]
     for run in runs:

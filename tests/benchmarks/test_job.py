@@ -84,7 +84,7 @@ def test_always_is_refused_to_a_shard_which_would_delete_the_others_work(job):
 
 def test_never_leaves_alone_what_is_begun(job, forward_passes, caplog):
     with pytest.raises(Killed):
-        job("runtime.batch_views=8", kind=KilledJob).execute()
+        job("runtime.batch_views=6", kind=KilledJob).execute()
     forward_passes.clear()
     job("runtime.overwrite=never").execute()
     assert not forward_passes and "begun already" in caplog.text
@@ -114,7 +114,7 @@ def test_a_dry_run_says_what_is_there_and_writes_nothing(job, forward_passes, ca
 def test_after_a_kill_the_next_run_does_only_the_rest(job, forward_passes):
     job(results="whole").execute()
     with pytest.raises(Killed):
-        job("runtime.batch_views=8", kind=type("Late", (KilledJob,), {"after": 2})).execute()
+        job("runtime.batch_views=6", kind=type("Late", (KilledJob,), {"after": 2})).execute()
     one = job()
     done = one.folder.frame()
     assert one.folder.info["status"] == "failed" and one.folder.info["error"]["type"] == "Killed"
@@ -150,7 +150,7 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(job, monkeypatch):
 
     monkeypatch.setattr(run_folder, "write_part", filling)
     with pytest.raises(UserError, match="No space left on device.*same command again"):
-        job("runtime.batch_views=8").execute()
+        job("runtime.batch_views=6").execute()
     one = job()
     kept = one.folder.frame()
     assert one.folder.info["status"] == "failed" and "No space left" in one.folder.info["error"]["message"]
