@@ -180,17 +180,18 @@ def read_run(folder: Path) -> Run:
 
 
 def discover(root: Path) -> list[Run]:
-    """All runs under a folder; of several folders with the same run id the first counts.
+    """All runs under a folder; of several folders with the same run id and labels the first counts.
 
     Raises:
         UserError: If a run.json cannot be read.
     """
-    found: dict[str, Run] = {}
+    found: dict[tuple[Any, ...], Run] = {}
     for folder in run_folders(root):
         run = read_run(folder)
-        if run.run_id in found:
-            logger.warning("run %s is at %s and at %s: using the first", run.run_id, found[run.run_id].path, folder)
-        found.setdefault(run.run_id, run)
+        key = (run.run_id, *sorted(run.labels.items()))
+        if key in found:
+            logger.warning("run %s is at %s and at %s: using the first", run.run_id, found[key].path, folder)
+        found.setdefault(key, run)
     return list(found.values())
 
 
@@ -229,8 +230,11 @@ class Choice:
 
 
 def usable(runs: Iterable[Run], allow_subset: bool = False) -> Choice:
-    """Sorts out what a table may use: complete runs, the newest of each label, and subsets only where told to."""
-    runs = list(runs)
+    """Sorts out what a table may use: complete runs, the newest of each label, and subsets only where told to.
+
+    A run that has two names ("foveal" and "foveal,alpha=0.2", which is its default) counts once, by the first.
+    """
+    runs = list({run.run_id: run for run in reversed(list(runs))}.values())[::-1]
     complete = [run for run in runs if run.state == COMPLETE]
     wanted = [run for run in complete if allow_subset or not run.subset]
     newest: dict[tuple[Any, ...], Run] = {}

@@ -76,7 +76,7 @@ def assert_nothing_is_judged(tables: dict[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_all_tables_from_nothing_but_a_server(command):
     status, said, tables = command()
     assert status == 0, said

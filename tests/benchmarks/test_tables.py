@@ -302,6 +302,15 @@ def test_a_run_of_an_experiment_can_be_picked(make, tmp_path):
     assert [row["prompt"] for row in rows(files["two.csv"])] == ["foveal"]
 
 
+def test_a_run_that_two_experiments_name_differently_is_in_both_tables_and_once_in_all(make, tmp_path):
+    write_run(tmp_path / "runs", "aaa", rec_records(), labels={"prompt": "foveal"}, experiments=["one"])
+    write_run(tmp_path / "runs", "aaa", rec_records(), labels={"prompt": "foveal,alpha=0.2"}, experiments=["two"])
+    for name, prompt in (("one", "foveal"), ("two", "foveal,alpha=0.2")):
+        _, _, files = make("--experiment", name)
+        assert [row["prompt"] for row in rows(files[f"{name}.csv"])] == [prompt]
+    assert [row["prompt"] for row in rows(make()[2]["rec_embedded.csv"])] == ["foveal"]
+
+
 def test_latex_is_written_when_asked_and_escapes(make, tmp_path):
     write_pair(tmp_path / "runs", text="this_is")
     assert "rec_embedded.tex" not in make()[2]
