@@ -146,3 +146,10 @@ def test_half_precision_gives_about_the_same(tiny, photo):
     embedded = half.encode_regions(photo, regions, Plain())
     assert embedded.dtype == torch.float32
     torch.testing.assert_close(embedded, tiny.encode_regions(photo, regions, Plain()), rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "preprocessor_config.json", "config.json"])
+def test_a_folder_with_another_tokenizer_or_processor_is_another_backbone(copy, name):
+    before = load_backbone(str(copy)).identity
+    (copy / name).write_text((copy / name).read_text() + "\n")
+    assert load_backbone(str(copy)).identity != before

@@ -32,7 +32,7 @@ class Provenance:
     Attributes:
         name: "tiny", a hub id, or the folder as the user named it.
         revision: Commit of the hub repository, or "" for a folder.
-        weights: sha256 of the weight files of a folder, or "" for a hub id with a revision.
+        weights: sha256 of the files of a folder (see `loading.weights_hash`), or "" for a hub id with a revision.
     """
 
     name: str

@@ -24,6 +24,16 @@ TINY_FOLDER = Path(__file__).parent.parent / "tiny"
 _OLD_END = 2  # the end token that old CLIP configurations name whatever their tokenizer; transformers pools accordingly
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+# What moves numbers beside the weights; the configuration of text generation and the like does not.
+_NUMBER_FILES = (
+    "config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+)
+
 
 def load_backbone(
     name: str,
@@ -71,11 +81,12 @@ def load_backbone(
 
 
 def weights_hash(folder: Path) -> str:
-    """sha256 over the weight files of a folder, in the order of their names."""
+    """sha256 over the files of a folder that its numbers depend on: weights, configuration, tokenizer, image processor."""
+    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin")):
+    for path in [*weights, *(folder / name for name in _NUMBER_FILES if (folder / name).is_file())]:
         with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from falip.backbone.backbone import Backbone
 from falip.errors import UserError
 from falip.prompts import Plain
 from falip.regions import Region
-from falip.views import Prompt, Views
+from falip.views import Prompt, Views, make_views
 
 
 @torch.inference_mode()
@@ -35,7 +35,7 @@ def head_responses(backbone: Backbone, image: Image.Image, regions: Sequence[Reg
     Raises:
         UserError: If the prompt has several views for each region.
     """
-    views = prompt(image, regions, backbone.geometry)
+    views = make_views(prompt, image, regions, backbone.geometry)
     if len(views.components) != 1:
         raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
     changed = _head_outputs(backbone, views) - _head_outputs(backbone, Plain()(image, regions[:1], backbone.geometry))
