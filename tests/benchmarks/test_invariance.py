@@ -45,7 +45,7 @@ def reference(tmp_path_factory, clip_folder):
     return runs
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_shards_batches_workers_kills_and_order_move_no_decision(data, reference, clip_folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
