@@ -43,7 +43,7 @@ def phrase(rng: np.random.Generator, attributes: Sequence[int]) -> str:
     return " ".join(chosen)
 
 
-def caption(rng: np.random.Generator, kind: int, objects: np.ndarray, focus: int) -> str:
+def caption(rng: np.random.Generator, kind: int, objects: np.ndarray, focus: int, name_all: float = 0.5) -> str:
     """A new caption of a picture.
 
     Args:
@@ -51,6 +51,7 @@ def caption(rng: np.random.Generator, kind: int, objects: np.ndarray, focus: int
         kind: Index into `KINDS`.
         objects: The picture's objects, (6, 4), as in `Pool`.
         focus: The object that the picture singles out, and the only one to be named then, or -1.
+        name_all: How often a caption names all objects, or the first four, where the picture singles none out.
     """
     name = KINDS[kind]
     if name in ("solid", "depth"):
@@ -60,7 +61,7 @@ def caption(rng: np.random.Generator, kind: int, objects: np.ndarray, focus: int
         chosen = [present[focus]]
     else:
         most = min(_MAX_PHRASES, len(present))
-        count = most if rng.random() < 0.5 else int(rng.integers(1, most + 1))
+        count = most if rng.random() < name_all else int(rng.integers(1, most + 1))
         chosen = [present[i] for i in rng.permutation(len(present))[:count]]
     article = ("a", "the", "")[int(rng.choice(3, p=(0.5, 0.35, 0.15)))]
     phrases = [f"{article} {phrase(rng, attributes)}".strip() for attributes in chosen]

@@ -39,6 +39,8 @@ class Schedule:
     single_share: float = 0.25
     single_batch: int = 64
     batch: int = 160
+    # Share of captions that name all objects, where a picture singles none out.
+    name_all: float = 0.5
     checkpoint_minutes: float = 4
     log_every: int = 20
 
@@ -61,7 +63,7 @@ def train(model: CLIPModel, pool: Pool, out: Path, schedule: Schedule, seed: int
     model.vision_model.encoder.compile(dynamic=False)
     optimizer = _optimizer(model, schedule)
     tokenizer = make_tokenizer()
-    batches = Batches(pool, seed, tokenizer)
+    batches = Batches(pool, seed, tokenizer, schedule.name_all)
     start = time.monotonic()
     saved = -math.inf  # the first step is saved at once: a folder that cannot be written shows now
     running: list[tuple[float, float]] = []
@@ -113,8 +115,9 @@ class Batch:
 class Batches:
     """Endless batches: every picture once in each epoch, in a new order, mirrored or not, newly captioned."""
 
-    def __init__(self, pool: Pool, seed: int, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, pool: Pool, seed: int, tokenizer: PreTrainedTokenizerFast, name_all: float = 0.5) -> None:
         self._pool = pool
+        self._name_all = name_all
         self._rng = np.random.default_rng([11, seed])
         self._tokenizer = tokenizer
         close_up = pool.kinds == KINDS.index("close-up")
@@ -135,7 +138,9 @@ class Batches:
         """
         pool, source = self._pool, self._single if single else self._every
         chosen = [next(source) for _ in range(size)]
-        texts = [caption(self._rng, int(pool.kinds[i]), pool.objects[i], int(pool.focus[i])) for i in chosen]
+        texts = [
+            caption(self._rng, int(pool.kinds[i]), pool.objects[i], int(pool.focus[i]), self._name_all) for i in chosen
+        ]
         tokens = self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
         _, names = np.unique(texts, return_inverse=True)
         identity = torch.from_numpy(names)
