@@ -32,6 +32,10 @@ class Group:
         runs: The methods.
         sample_ids: Samples shown.
         note: Why there are no pictures, or "".
+        settings: Prompt and token grid of each method, None where they are not known.
+        data: Its samples, or None where they are not here.
+        sizes: For each query shown the target's share of the image's area.
+        level: How small views must be to fit, as the samples so far have shown.
     """
 
     label: str
@@ -43,6 +47,7 @@ class Group:
     settings: list[RunSetting | None] = field(default_factory=list)
     data: TaskData | None = None
     sizes: dict[str, float] = field(default_factory=dict)
+    level: int = 0
 
     @property
     def classes(self) -> Sequence[str]:

@@ -22,10 +22,12 @@ class Thumbnails:
     Attributes:
         uris: data: URIs.
         level: Index into `LEVELS` that the views were drawn at.
+        next_level: Where a sample like this one should begin.
     """
 
     uris: tuple[str, ...]
     level: int
+    next_level: int
 
 
 def thumbnails(own: Sequence[Image.Image], views: Sequence[Image.Image], budget: int, level: int = 0) -> Thumbnails:
@@ -44,8 +46,9 @@ def thumbnails(own: Sequence[Image.Image], views: Sequence[Image.Image], budget:
     for k in range(level, len(LEVELS)):
         side, quality = LEVELS[k]
         uris = [encode(view, side, quality) for view in large]
-        if sum(map(len, uris)) <= rest or k == len(LEVELS) - 1:
-            return Thumbnails((*first, *uris), k)
+        used = sum(map(len, uris))
+        if used <= rest or k == len(LEVELS) - 1:
+            return Thumbnails((*first, *uris), k, max(k - 1, 0) if used < rest / 2 else k)
     raise AssertionError("the last level is always taken")
 
 

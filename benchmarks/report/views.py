@@ -18,7 +18,9 @@ from falip.geometry import Geometry
 
 if TYPE_CHECKING:
     from benchmarks.report.gallery import Group
+    from falip import Component, Views
 
+Slots = dict[int, tuple[Picture, int]]
 BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"
 
 
@@ -59,11 +61,9 @@ def sample_pictures(
     views = []
     for setting, run, records in zip(group.settings, group.runs.values(), rows, strict=True):
         wanted = slots(group.kind, group.data.pictures(sample), places, records)
-        maps = attention.get((run.run_id, name)) or {}
-        views.append(
-            {str(slot): drawer.views(setting, *what, maps.get(slot)) for slot, what in wanted.items()} if setting else {}
-        )
-    uris = thumbnails(own, drawer.edited, budget)
+        views.append(drawer.views(setting, wanted, attention.get((run.run_id, name)) or {}))
+    uris = thumbnails(own, drawer.edited, budget, group.level)
+    group.level = uris.next_level
     size = sample.pictures[0].image.size
     content = {"images": uris.uris, "own": len(own), "size": size, "boxes": _rounded(sample.boxes), "views": views}
     if group.kind == "classification":
@@ -71,9 +71,7 @@ def sample_pictures(
     return SamplePictures(content, _target_shares(sample))
 
 
-def slots(
-    kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]
-) -> dict[int, tuple[Picture, int]]:
+def slots(kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]) -> Slots:
     """Which views a method's answers need: for REC those of the candidates it chose, else that of each picture."""
     if kind != "rec":
         return {i: (picture, 0) for i, picture in enumerate(pictures)}
@@ -93,32 +91,40 @@ class _Drawer:
         """Pictures that are not the sample's own."""
         return self._known[self._own :]
 
-    def views(self, setting: RunSetting, picture: Picture, place: int, maps: Any) -> list[dict[str, Any]]:
-        """The views that a method made of a region, one for each component."""
-        if setting.prompt is None:
-            return []
-        region, geometry = picture.regions[place], setting.geometry
-        try:
-            views = setting.prompt(picture.image, [region], geometry or NOMINAL)
-        except UserError:  # layers that the stand-in for an unknown backbone lacks
-            if geometry is not None:
-                raise
-            return []
-        found = []
-        for component in views.components:
-            image = views.images[component.image_index[0]]
-            view: dict[str, Any] = {"image": self._number(image)}
-            if image.size == picture.image.size:
-                view |= {"box": _rounded([_clipped(region, image)])[0], "size": image.size}
-            if geometry is not None and component.bias is not None:
-                grid = component.bias.rows[0, 1:].reshape(geometry.rows, geometry.cols).numpy()
-                view |= {"mask": _mask(grid), "window": window(geometry, image)}
-            found.append(view)
-        if maps is not None and geometry is not None and found:
-            found[0]["attention"] = _attention(
-                maps, geometry, (picture.image, views.images[views.components[0].image_index[0]])
-            )
+    def views(self, setting: RunSetting | None, wanted: Slots, maps: Mapping[int, Any]) -> dict[str, list[dict[str, Any]]]:
+        """The views that a method made for each slot, one for each component."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        if setting is None or setting.prompt is None:
+            return found
+        # All regions of a picture at once, so that a blur of the whole picture is done once.
+        for picture in {id(picture): picture for picture, _ in wanted.values()}.values():
+            places = {slot: place for slot, (own, place) in wanted.items() if own is picture}
+            regions = [picture.regions[place] for place in places.values()]
+            try:
+                views = setting.prompt(picture.image, regions, setting.geometry or NOMINAL)
+            except UserError:  # layers that the stand-in for an unknown backbone lacks
+                if setting.geometry is not None:
+                    raise
+                return {}
+            for i, (slot, region) in enumerate(zip(places, regions, strict=True)):
+                parts = [self._view(views, c, i, region, picture, setting.geometry) for c in views.components]
+                if slot in maps and setting.geometry is not None:
+                    view = views.images[views.components[0].image_index[i]]
+                    parts[0]["attention"] = _attention(maps[slot], setting.geometry, (picture.image, view))
+                found[str(slot)] = parts
         return found
+
+    def _view(
+        self, views: Views, component: Component, i: int, region: Region, picture: Picture, geometry: Geometry | None
+    ) -> dict[str, Any]:
+        image = views.images[component.image_index[i]]
+        view: dict[str, Any] = {"image": self._number(image)}
+        if image.size == picture.image.size:
+            view |= {"box": _rounded([region.clipped(image.size).box])[0], "size": image.size}
+        if geometry is not None and component.bias is not None:
+            grid = component.bias.rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
+            view |= {"mask": _mask(grid), "window": window(geometry, image)}
+        return view
 
     def _number(self, image: Image.Image) -> int:
         for i, known in enumerate(self._known):
@@ -126,10 +132,6 @@ class _Drawer:
                 return i
         self._known.append(image)
         return len(self._known) - 1
-
-
-def _clipped(region: Region, image: Image.Image) -> tuple[float, float, float, float]:
-    return region.clipped(image.size).box
 
 
 def _mask(grid: np.ndarray) -> str:
