@@ -45,6 +45,7 @@ class Backbone:
 
     Attributes:
         geometry: What prompts may know of it.
+        tokenizer: That of transformers which belongs to the text tower.
         logit_scale: exp of the learnt temperature: the factor on cosines.
         provenance: Where it came from.
         truncated_texts: Number of distinct texts that were cut at the context length.
@@ -70,7 +71,7 @@ class Backbone:
         self.preprocess = ImageProcessing(processor, self.geometry)
         self._tower = Tower(model.vision_model, model.visual_projection)
         self._cached_views = cached_views(vision)
-        self._text = TextEncoder(model, tokenizer)
+        self.tokenizer, self._text = tokenizer, TextEncoder(model, tokenizer)
 
     @property
     def truncated(self) -> frozenset[str]:

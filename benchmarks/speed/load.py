@@ -1,0 +1,102 @@
+"""The load: a model, images with regions, and expressions, as in RefCOCO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPConfig, CLIPModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from benchmarks.embedded.shapes import rec_scene
+from falip import Backbone, Foveal, Region, UserError, Views, load_backbone
+from falip.backbone.backbone import Provenance
+
+RANDOM = "vit-b16-random"
+BEGIN, END = 49406, 49407  # of CLIP's tokenizer
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is encoded.
+
+    Attributes:
+        views: For each image the foveal views of its regions, pixels included.
+        texts: For each image its expressions.
+    """
+
+    views: list[Views]
+    texts: list[list[str]]
+
+
+class Words:
+    """Stands in for CLIP's tokenizer, whose files are not here: one token for each word."""
+
+    eos_token_id = END
+
+    def __call__(self, texts: Sequence[str], **_: object) -> dict[str, list[list[int]]]:
+        """Token ids, begin and end included."""
+        return {"input_ids": [[BEGIN, *(sum(word.encode()) % 40000 for word in text.split()), END] for text in texts]}
+
+
+def backbone_of(name: str) -> Backbone:
+    """The embedded model or any other, or one of ViT-B/16's shapes with random weights, which needs no download.
+
+    Raises:
+        UserError: If there is no such model.
+    """
+    if name != RANDOM:
+        return load_backbone(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        # Sizes of openai/clip-vit-base-patch16; what is left out is transformers' default and the same.
+        vision = {"patch_size": 16, "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072}
+        model = CLIPModel(CLIPConfig(vision_config={**vision, "num_attention_heads": 12}))
+    model.vision_model.config._attn_implementation = model.text_model.config._attn_implementation = "sdpa"
+    return Backbone(model, Words(), CLIPImageProcessorPil(), Provenance(RANDOM))
+
+
+def make_load(backbone: Backbone, images: int, regions: int | None, expressions: float, seed: int = 0) -> Load:
+    """Images of noise with random boxes, or scenes of the embedded world.
+
+    Args:
+        backbone: The model that is to encode them.
+        images: Number of images.
+        regions: Regions of each, or None for the scenes' own.
+        expressions: Expressions of each image, on average; scenes have their own.
+        seed: Of boxes and words.
+    """
+    if regions is None:
+        return _scenes(backbone, images)
+    if images < 1 or regions < 1 or expressions <= 0:
+        raise UserError(f"images={images}, regions={regions}, expressions={expressions}: all must be above 0.")
+    rng = np.random.default_rng(seed)
+    views, texts = [], []
+    for i in range(images):
+        size = (640, 480)  # COCO's most frequent
+        picture = Image.fromarray(rng.integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)).resize(size)
+        corners = np.sort(rng.uniform(0.02, 0.98, (regions, 2, 2)), axis=1) * size
+        boxes = [Region.from_box(*low, *(high + 8)) for low, high in corners]
+        views.append(backbone.prepare(Foveal()(picture, [box.clipped(size) for box in boxes], backbone.geometry)))
+        count = round((i + 1) * expressions) - round(i * expressions)
+        texts.append([_expression(rng) for _ in range(count)])
+    return Load(views, texts)
+
+
+def _expression(rng: np.random.Generator) -> str:
+    """A photo of two to nine words, most often four: RefCOCO's expressions are 3.5 words long on average."""
+    words = rng.integers(0, 9999, min(2 + rng.poisson(1.5), 9))
+    return " ".join(["a", "photo", "of", *(f"w{word}" for word in words)])
+
+
+def _scenes(backbone: Backbone, images: int) -> Load:
+    views, texts = [], []
+    for index in range(images):
+        drawn = rec_scene(index)
+        regions = [Region.from_box(*item.box).clipped(drawn.scene.image.size) for item in drawn.scene.objects]
+        views.append(backbone.prepare(Foveal()(drawn.scene.image, regions, backbone.geometry)))
+        texts.append([f"a photo of {query.text}" for query in drawn.queries])
+    return Load(views, texts)
