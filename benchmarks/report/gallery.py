@@ -74,7 +74,7 @@ def restore(group: Group, data_root: str | None) -> None:
             settings.append(None)
     group.settings = settings
     try:
-        group.data = TaskData(next(iter(group.runs.values())).info.get("config") or {}, data_root)
+        group.data = TaskData(next(iter(group.runs.values())), data_root)
     except UserError as error:
         group.note = f"No pictures: {error}"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.runs import Run
+from benchmarks.runs import Run, differences
 from benchmarks.samples import Picture, Sample
 from falip.errors import UserError
 from falip.geometry import Geometry
@@ -56,20 +56,22 @@ class TaskData:
     """The samples of a task, by their ids.
 
     Args:
-        config: The stored configuration of any run of the task.
+        run: Any run of the task.
         data_root: Folder to read the data from, or None for the one that the run read.
 
     Raises:
-        UserError: If the configuration is not stored, or the data are not here.
+        UserError: If the configuration is not stored, or the data are not here or are others than the run's.
     """
 
-    def __init__(self, config: Mapping[str, Any], data_root: str | None) -> None:
+    def __init__(self, run: Run, data_root: str | None) -> None:
+        config = run.info.get("config") or {}
         if "task" not in config:
             raise UserError("run.json holds no configuration, so the pictures cannot be found again")
         settings, old = config["task"], config.get("data_root")
         if data_root and old:
             settings = rebased(settings, str(old), data_root)
         self.task = built(settings)
+        _check_same(run, self.task.dataset.identity)
         self._places = {info.id: i for i, info in enumerate(self.task.dataset.index)}
 
     @property
@@ -96,6 +98,16 @@ class TaskData:
         if not sample.boxes:
             return {}
         return {candidate: place for place, candidate in enumerate(self.task.kept(sample))}
+
+
+def _check_same(run: Run, found: Mapping[str, Any]) -> None:
+    """Pictures of another version of the data would be shown beside decisions about other pictures."""
+    stored = (run.identity.get("task") or {}).get("dataset")
+    here = json.loads(json.dumps(found, default=str))
+    if stored == here:
+        return
+    then, now = differences([stored, here])
+    raise UserError(f"the data set here is not the one that {run.name} has seen: then {then}, now {now}")
 
 
 class RunSetting:

@@ -117,6 +117,14 @@ def test_a_run_without_configuration_is_shown_without_pictures(tmp_path):
     assert "no configuration" in content(tmp_path / "page.html")["groups"][0]["note"]
 
 
+def test_pictures_of_another_version_of_the_data_are_not_shown(write_scenes, tmp_path):
+    runs = write_scenes("aaaa00000000", identity={"task": {"dataset": {"name": "shapes", "generator_version": -1}}})
+    assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
+    found = content(tmp_path / "page.html")
+    assert "'generator_version': -1" in found["groups"][0]["note"]
+    assert not any("images" in sample for sample in found["samples"])
+
+
 def test_sensitivity_is_drawn_where_runs_differ_in_alpha_alone(write_scenes, tmp_path):
     for k, alpha in enumerate((0.1, 0.2, 0.5)):
         prompt = {"type": "Foveal", "version": 1, "alpha": alpha, "sigma": 100.0}
