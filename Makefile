@@ -8,7 +8,6 @@ LIMIT ?=
 BACKBONE ?= vit_b16
 TASKS ?=
 ARGS ?=
-TRAIN_MINUTES ?= 70
 EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
   table_combinations sweep_alpha_sigma sweep_layers
 
@@ -28,9 +27,9 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables
-	$(VENV)/python -m benchmarks +experiment=smoke_rec
-	$(VENV)/python -m benchmarks +experiment=smoke_classification
-	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud
+	$(VENV)/python -m benchmarks.sweep +experiment=smoke_rec
+	$(VENV)/python -m benchmarks.sweep +experiment=smoke_classification
+	$(VENV)/python -m benchmarks.sweep +experiment=smoke_pointcloud
 	$(VENV)/python -m benchmarks.tables --experiment smoke_rec
 	$(VENV)/python -m benchmarks.tables --experiment smoke_classification
 	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud
@@ -55,7 +54,7 @@ reproduce: $(READY) ## The paper's tables on real data, side by side with the pu
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \
-	  $(VENV)/python -m benchmarks +experiment=$$experiment $(ARGS); \
+	  $(VENV)/python -m benchmarks.sweep +experiment=$$experiment $(ARGS); \
 	  $(VENV)/python -m benchmarks.tables --experiment $$experiment --data embedded --out results/embedded \
 	    --name $$(test $$experiment = smoke_rec && echo rec || echo $$experiment); \
 	done
@@ -69,8 +68,9 @@ status: $(READY) ## Which runs are complete, partial or failed
 speed: $(READY) ## Measures the ways of encoding many regions against each other
 	$(VENV)/python -m benchmarks.speed $(ARGS)
 
-train-tiny: $(READY) ## Trains the embedded CLIP again (two cores, TRAIN_MINUTES=70)
-	$(VENV)/python -m scripts.train_tiny --minutes $(TRAIN_MINUTES) $(ARGS)
+train-tiny: $(READY) ## Trains the embedded CLIP again into results/train_tiny/second (an hour on two cores)
+	$(VENV)/python -m scripts.train_tiny --minutes 35
+	$(VENV)/python -m scripts.train_tiny --minutes 24 --start results/train_tiny --out results/train_tiny/second
 
 clean: ## Removes runs, caches and .venv; committed results stay
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis results/runs results/hydra results/tables results/report results/figures

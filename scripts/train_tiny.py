@@ -1,7 +1,7 @@
 """Trains the embedded CLIP from nothing: draws its pictures, then trains on the clock.
 
     python scripts/train_tiny.py --minutes 35
-    python scripts/train_tiny.py --minutes 35 --start results/train_tiny --out results/train_tiny/second
+    python scripts/train_tiny.py --minutes 24 --start results/train_tiny --out results/train_tiny/second
 
 The second command goes on from the first one's weights, on all kinds of pictures, with more captions that name every object
 and a new learning-rate schedule. Copy the files of the last
