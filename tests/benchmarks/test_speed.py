@@ -1,0 +1,91 @@
+"""The speed benchmark: that its ways give the same, and need the work that they should."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from random_clip import picture
+
+from benchmarks.speed.__main__ import main
+from benchmarks.speed.document import HEAD
+from benchmarks.speed.load import Load, make_load
+from benchmarks.speed.measure import count_flops, differences, measure_text, time_shares
+from benchmarks.speed.ways import WAYS, encode, encode_text, first_views
+from falip import Backbone, Foveal, Region, UserError, Views
+
+
+def views(backbone: Backbone, count: int, alpha: float = 5.0, seed: int = 0) -> Views:
+    corners = np.sort(np.random.default_rng(seed).uniform(0, 90, (count, 2, 2)), axis=1)
+    regions = [Region.from_box(*low, *(high + 5)) for low, high in corners]
+    return backbone.prepare(Foveal(alpha=alpha)(picture(100, 100, seed), regions, backbone.geometry))
+
+
+def test_all_ways_but_frozen_give_the_same_embeddings(random_clip):
+    backbone = random_clip()
+    load = [views(backbone, count, seed=count) for count in (3, 1, 5)]
+    found = {way: encode(backbone, way, load) for way in WAYS}
+    for way in ("released", "exact"):
+        torch.testing.assert_close(found[way], found["none"], atol=1e-5, rtol=0)
+    assert (found["frozen"] - found["none"]).abs().max() > 1e-3, "with a strong bias frozen is an approximation"
+
+
+@pytest.mark.parametrize(("regions", "exact", "frozen"), [(8, 3.6, 7.5), (10, 3.9, 9.0)])
+def test_sharing_needs_a_fraction_of_the_operations(regions, exact, frozen, random_clip):
+    backbone = random_clip("ViT-B/16")
+    load = [views(backbone, regions, seed=seed) for seed in (1, 2)]
+    work = {way: count_flops(lambda way=way: encode(backbone, way, load)) for way in WAYS}
+    assert work["none"] == pytest.approx(work["released"], rel=0.02), "each view whole, in both"
+    assert work["none"] / work["exact"] > exact
+    assert work["none"] / work["frozen"] > frozen
+
+
+def test_patches_are_projected_once_for_many_small_batches_of_views(random_clip):
+    """A batch smaller than an image's regions must not repeat the trunk."""
+    backbone = random_clip("ViT-B/16")
+    load = views(backbone, 12)
+    work = [count_flops(lambda batch=batch: backbone.encode_views(load, "frozen", batch)) for batch in (12, 3)]
+    assert work[1] < 1.02 * work[0]
+
+
+def test_texts_padded_to_the_longest_of_the_batch_are_those_padded_to_the_context(random_clip):
+    texts = ["a dog", "the red dog", "a photo of the cat x y z", "cat"]
+    whole = encode_text(random_clip(), texts, 12)
+    torch.testing.assert_close(encode_text(random_clip(), texts, None), whole, atol=1e-6, rtol=0)
+    torch.testing.assert_close(random_clip().encode_text(texts), whole, atol=1e-6, rtol=0)
+    names = [name for name, _, difference in measure_text(random_clip(), [texts], 1) if difference < 1e-6]
+    assert len(names) == 3
+
+
+def test_the_load_has_the_images_regions_and_expressions_asked_for(random_clip):
+    load = make_load(random_clip(), 4, 3, 7.5)
+    assert [len(one) for one in load.views] == [3] * 4
+    assert sum(map(len, load.texts)) == 30
+    assert [len(one) for one in first_views(load.views, 7)] == [3, 3, 1]
+    with pytest.raises(UserError, match="regions=0"):
+        make_load(random_clip(), 4, 0, 7.5)
+
+
+def test_changed_decisions_and_differences_are_counted():
+    a = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 2.0]])
+    b = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 2.0]])
+    assert differences([a, a], [a, b]) == (2.0, pytest.approx(1 / 6))
+
+
+def test_a_profile_adds_up(random_clip):
+    load = Load([views(random_clip(), 4)], [])
+    shares = time_shares(lambda: encode(random_clip(), "exact", load.views))
+    assert 0 < shares["matrix products"] + shares["attention"] < 1 and sum(shares.values()) <= 1 + 1e-9
+
+
+def test_the_command_writes_its_table(clip_folder, tmp_path, capsys):
+    out = tmp_path / "folder" / "speed"
+    given = ["--backbone", str(clip_folder("small")), "--images", "3", "--regions", "4", "--quick", "--out", str(out)]
+    assert main(given) == 0
+    rows = list(csv.DictReader(out.with_suffix(".csv").open()))
+    assert [row["way"] for row in rows] == list(WAYS) and tuple(rows[0]) == HEAD
+    assert rows[1]["vs none"] == "1.00" and rows[0]["vs released"] == "1.0"
+    text = out.with_suffix(".md").read_text()
+    assert text == capsys.readouterr().out and "3 images" in text and "threads" in text
+    assert main(["--backbone", "./no/such/folder"]) == 2
+    assert "no/such/folder" in capsys.readouterr().err
