@@ -1,13 +1,14 @@
 """Trains the embedded CLIP from nothing: draws its pictures, then trains on the clock.
 
+    export OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
     python scripts/train_tiny.py --minutes 35
     python scripts/train_tiny.py --minutes 24 --start results/train_tiny --out results/train_tiny/second
 
-The second command goes on from the first one's weights, on all kinds of pictures, with more captions that name every object
-and a new learning-rate schedule. Copy the files of the last
-folder to `falip/tiny/` to make it the embedded model. Drawing takes some minutes on two cores and is kept for the next
-time. The schedule follows the clock: a faster machine takes more steps in the same minutes. On a machine that others
-use too, set OMP_WAIT_POLICY=PASSIVE and GOMP_SPINCOUNT=0, or the threads spin while they wait for each other.
+The second command goes on from the first one's weights, on all kinds of pictures, with more captions that name every
+object and a new learning-rate schedule. Copy the files of its folder to `falip/tiny/` to make it the embedded model.
+Drawing takes some minutes on two cores and is kept for the next time. The schedule follows the clock: a faster machine
+takes more steps in the same minutes. Without the two variables, threads on a machine that others use too spin while
+they wait for each other, and a step takes several times as long.
 """
 
 import argparse

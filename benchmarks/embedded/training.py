@@ -30,7 +30,7 @@ class Schedule:
     to nothing at `minutes`. So training ends when it was told to, on a busy machine as on an idle one.
     """
 
-    minutes: float = 70
+    minutes: float = 35
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
