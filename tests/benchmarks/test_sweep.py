@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_jobs import assert_same_decisions
 
-from benchmarks import sweep
+from benchmarks import recombine, sweep
 from benchmarks.job import execute
 from benchmarks.recombine import combine
 from falip import Backbone
@@ -66,13 +66,17 @@ def test_together_each_run_does_what_it_lacks(job, pictures):
     assert not pictures
 
 
-def test_stored_runs_combined_without_a_model_are_the_ensemble(job):
+def test_stored_runs_combined_without_a_model_are_the_ensemble(job, capsys):
     parts = [job("prompt=crop"), job("prompt=blur"), job("prompt=foveal")]
     whole = job("prompt=crop_blur_foveal")
     for one in (*parts, whole):
         one.execute()
     combined = combine([part.folder.frame() for part in parts])
     assert_same_decisions(combined, whole.folder.frame())
+    assert recombine.main([str(part.folder.path) for part in parts]) == 0
+    assert f"sum of 3 runs: {100 * combined['correct'].mean():.1f}" in capsys.readouterr().out
+    assert recombine.main([str(parts[0].folder.path), "--how", "mean"]) == 2
+    assert "choose sum or max" in capsys.readouterr().err
 
 
 def test_what_runs_together_differs_in_prompt_and_text_alone(job):
