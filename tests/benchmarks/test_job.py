@@ -149,7 +149,7 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(job, monkeypatch):
         write(records, path)
 
     monkeypatch.setattr(run_folder, "write_part", filling)
-    with pytest.raises(UserError, match="No space left on device.*same command again"):
+    with pytest.raises(UserError, match=r"No space left on device.*same command again"):
         job("runtime.batch_views=6").execute()
     one = job()
     kept = one.folder.frame()

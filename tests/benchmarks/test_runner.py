@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ INFOS = [SampleInfo(str(i), 1, 1) for i in range(50)]
 
 def test_a_smaller_subset_is_part_of_a_larger_one():
     sizes = [subset(INFOS, limit) for limit in (1, 5, 10, 20, 50)]
-    for smaller, larger in zip(sizes, sizes[1:], strict=False):
+    for smaller, larger in pairwise(sizes):
         assert set(smaller) < set(larger) and larger == sorted(larger)
     assert [len(one) for one in sizes] == [1, 5, 10, 20, 50]
 
