@@ -26,7 +26,7 @@ __all__ = [
 VERSION = 1
 
 REC_SCENES = 600
-CLASSIFICATION_SCENES = 672
+CLASSIFICATION_SCENES = 2016
 SLICES = ("colour", "shape", "texture", "size", "pair", "held-out pair")
 
 # First elements of the seeds, so that the tasks and the training never share a scene.
