@@ -25,7 +25,8 @@ from benchmarks.speed.measure import (
 from benchmarks.speed.ways import WAYS, encode
 from falip import Backbone, UserError
 
-PART, SMALL_PART = {RANDOM: 8}, 32  # images that are measured of the load; other models are small
+# Images that are measured of the load, and embedded scenes for the data side; other models than ViT-B/16 are small.
+PART, SMALL_PART = {RANDOM: 4}, 64
 ABOUT = """# Speed
 
 `{command}`, at {commit}, on {machine}; products of 2048 x 2048 matrices reach {peak:.0f} GFLOP/s.
@@ -116,13 +117,13 @@ def _notes(arguments: argparse.Namespace, name: str, backbone: Backbone, part: i
     encode(backbone, "exact", load.views)
     shares = {way: time_shares(lambda way=way: encode(backbone, way, load.views)) for way in WAYS[1:]}
     text = measure_text(backbone, make_load(backbone, arguments.images, 1, expressions).texts, arguments.repeats)
-    sides = wait_shares(backbone, max(2, part // 2))
+    sides = wait_shares(backbone, part)
     waits = [[p, str(w), f"{s:.2f}", f"{100 * x:.0f} %"] for p, w, s, x in sides]
     notes = [
         f"## {name}: where the time goes, {regions} regions", document.shares_table(shares),
         f"## {name}: texts, {round(arguments.images * expressions)} expressions",
         document.markdown(("way", "seconds", "difference"), [[w, f"{s:.2f}", f"{d:.0e}"] for w, s, d in text]),
-        f"## {name}: does the data side keep up, {max(2, part // 2)} scenes",
+        f"## {name}: does the data side keep up, {part} scenes",
         document.markdown(("prompt", "workers", "seconds", "model waits"), waits),
     ]  # fmt: skip
     if name == "tiny":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -191,16 +190,25 @@ def peak_memory(name: str, way: str, images: int, regions: int) -> float:
 
 
 def own_peak(backbone: Backbone, way: str, load: Load) -> float:
-    """Megabytes by which this process' largest resident memory grows while it encodes."""
-    before = _resident()
-    encode(backbone, way, first_views(load.views, RELEASED_VIEWS) if way == "released" else load.views)
-    return max(_resident() - before, 0.0)
+    """Megabytes by which this process grows at most while it encodes."""
+    views = first_views(load.views, RELEASED_VIEWS) if way == "released" else load.views
+    return growth(lambda: encode(backbone, way, views))
 
 
-def _resident() -> float:
-    """Largest resident memory so far in MB; Linux counts in kilobytes and macOS in bytes."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size / 2**20 if sys.platform == "darwin" else size / 2**10
+def growth(work: Callable[[], object]) -> float:
+    """Megabytes by which the resident memory of this process grows at most during `work`; NaN where Linux is not there."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.is_file():
+        return math.nan
+    reset.write_text("5")  # sets the high-water mark to what is resident now
+    before = _high_water(status)
+    work()
+    return _high_water(status) - before
+
+
+def _high_water(status: Path) -> float:
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**10
 
 
 def _scores(backbone: Backbone, embeddings: Tensor, load: Load) -> list[Tensor]:

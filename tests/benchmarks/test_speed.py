@@ -1,6 +1,7 @@
 """The speed benchmark: that its ways give the same, and need the work that they should."""
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from random_clip import picture
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.document import HEAD
 from benchmarks.speed.load import Load, make_load
-from benchmarks.speed.measure import count_flops, differences, measure_text, time_shares
+from benchmarks.speed.measure import count_flops, differences, growth, measure_text, time_shares
 from benchmarks.speed.ways import WAYS, encode, encode_text, first_views
 from falip import Backbone, Foveal, Region, UserError, Views
 
@@ -70,6 +71,12 @@ def test_changed_decisions_and_differences_are_counted():
     a = torch.tensor([[1.0, 0.0, 3.0], [0.0, 1.0, 2.0]])
     b = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 2.0]])
     assert differences([a, a], [a, b]) == (2.0, pytest.approx(1 / 6))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_the_most_that_was_held_even_if_it_is_given_back():
+    assert growth(lambda: np.ones(2**23)) == pytest.approx(64, abs=8)
+    assert growth(lambda: None) < 8
 
 
 def test_a_profile_adds_up(random_clip):
