@@ -28,6 +28,8 @@ from falip.views import Combine, join_views, merge_views
 
 log = logging.getLogger(__name__)
 
+FEW_REGIONS = 32  # are never torn apart, whatever the number of prompts: the pieces of a sample repeat what it shares
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -155,7 +157,7 @@ class Evaluation:
         self._batch = self.runtime.batch_views or min(b.views_within(self.runtime.memory_gb) for b in self.backbones)
         self._prompts: list[Prompt] = []
         self._parts = [[self._index(part) for part in _parts(variant.prompt)] for variant in self.variants]
-        self._regions = max(1, self._batch // len(self._prompts))
+        self._regions = max(self._batch // len(self._prompts), min(self._batch, FEW_REGIONS))
         self._pending: list[list[torch.Tensor]] = [[] for _ in self.backbones]
 
     def run(self, todo: Sequence[int], label: str) -> None:
@@ -229,7 +231,12 @@ class Evaluation:
     def _views(self, backbone: Backbone, picture: Picture) -> Views:
         made = [prompt(picture.image, picture.regions, backbone.geometry) for prompt in self._prompts]
         self._layout: list[tuple[int, Combine]] = [(len(views.components), views.combine) for views in made]
-        return backbone.prepare(join_views(made))
+        views = join_views(made)
+        self._unprompted = [
+            c.bias is None and c.intervention is None and all(views.images[i] is picture.image for i in c.image_index)
+            for c in views.components
+        ]
+        return backbone.prepare(views)
 
     def _evaluate(self, batch: list[Prepared]) -> list[list[Record]]:
         """Records of the samples that are complete with this batch, for each variant."""
@@ -245,11 +252,18 @@ class Evaluation:
                     pending.append(piece)
             if not one.final:
                 continue
-            regions = [torch.cat(pending, dim=1) for pending in self._pending if pending]
+            regions = [self._tied(torch.cat(pending, dim=1), one) for pending in self._pending if pending]
             self._pending = [[] for _ in self.backbones]
             for v in range(len(self.variants)):
                 records[v] += self._records(one, v, regions)
         return records
+
+    def _tied(self, embedded: torch.Tensor, one: Prepared) -> torch.Tensor:
+        """Regions that see the same unprompted picture get the same bits, so that ties are ties in any batch."""
+        if one.sample and len(one.sample.pictures) == 1:
+            same = torch.tensor(self._unprompted)
+            embedded[same] = embedded[same, :1].expand(-1, embedded.shape[1], -1)
+        return embedded
 
     def _own(self, v: int) -> tuple[list[int], Combine]:
         """Rows of the components of a variant, and how their scores become one."""
