@@ -13,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.choices import check_overrides, explained, label
+from benchmarks.settings.choices import check_overrides, explained, label
 from falip import UserError
 
 log = logging.getLogger("benchmarks")
@@ -22,7 +22,7 @@ log = logging.getLogger("benchmarks")
 @hydra.main(version_base="1.3", config_path="../configs", config_name="run")
 def run(config: DictConfig) -> None:
     """One job: Hydra calls this for a single run and for each run of a sweep."""
-    from benchmarks.job import Job, Labels
+    from benchmarks.run.job import Job, Labels
 
     chosen = HydraConfig.get()
     overrides = list(chosen.overrides.task)

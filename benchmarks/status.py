@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.expected import Expected, expected_runs
-from benchmarks.runs import FAILED, Run, read_run, run_folders
+from benchmarks.records.runs import FAILED, Run, asked_for, read_run, run_folders
+from benchmarks.settings.expected import Expected, expected_runs
+from benchmarks.settings.plan import parser as reproduce_parser
+from benchmarks.settings.plan import planned
 from falip.errors import UserError
 
 _DESCRIPTION = """\
@@ -46,7 +48,7 @@ def status_rows(runs: Iterable[Run], expected: Collection[Expected] | None = Non
         runs: Runs on disk.
         expected: What is asked for: other runs are left out, and those not on disk are listed as missing.
     """
-    found = [(Expected.of(run), run) for run in runs]
+    found = [(asked_for(run), run) for run in runs]
     rows = [
         StatusRow(
             run.state,
@@ -129,10 +131,8 @@ def _parser() -> argparse.ArgumentParser:
 def _expected(arguments: argparse.Namespace) -> list[Expected] | None:
     """What the experiment or the reproduction asks for; None where every run is to be listed."""
     if arguments.reproduce:
-        from benchmarks import reproduce
-
         given = ["--tables", arguments.tables, "--backbone", arguments.backbone, *arguments.overrides]
-        return expected_runs(reproduce.planned(reproduce.parser().parse_intermixed_args(given)).commands())
+        return expected_runs(planned(reproduce_parser().parse_intermixed_args(given)).commands())
     if arguments.experiment:
         return expected_runs([[f"+experiment={arguments.experiment}", *arguments.overrides]])
     if arguments.overrides:

@@ -20,8 +20,8 @@ from hydra.errors import HydraException
 from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.choices import CONFIGS, check_overrides, explained, label
-from benchmarks.job import Job, Labels, execute
+from benchmarks.run.job import Job, Labels, execute
+from benchmarks.settings.choices import CONFIGS, check_overrides, explained, label
 from falip import UserError
 
 log = logging.getLogger("benchmarks")

@@ -12,8 +12,13 @@ import falip
 ROOT = Path(__file__).parent.parent
 LIBRARY = sorted((ROOT / "falip").rglob("*.py"))
 HARNESS = sorted((ROOT / "benchmarks").rglob("*.py"))
-# Commands on records alone, which must start at once and run where torch is not.
-WITHOUT_TORCH = ["statistics", "metrics", "records", "runs", "recombine", "published", "status", "tables", "report"]
+# The rooms in the order in which data flows: each imports from those before it and from falip, never upwards.
+ROOMS = (
+    "embedded", "acquire", "settings", "data", "measure", "records", "tasks", "run", "published", "tables", "report",
+    "figures", "speed",
+)  # fmt: skip
+# Rooms and commands on records alone, which must start at once and run where torch is not.
+WITHOUT_TORCH = ["settings", "measure", "records", "recombine", "published", "status", "tables", "report"]
 
 
 def _imports(path: Path, lazy: bool = True) -> set[str]:
@@ -53,6 +58,35 @@ def test_a_task_names_no_prompt(path):
     prompts = {f"falip.{name}" for name in falip.__all__ if falip._HOMES[name] == "falip.prompts"}
     assert not _imports(path) & prompts
     assert not any(module.startswith("falip.prompts") for module in _imports(path))
+
+
+def _room(module: str) -> str:
+    """The room of a module of the harness, or "" for what stands at its top."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in ROOMS else ""
+
+
+def test_every_folder_of_the_harness_is_a_room_and_at_its_top_stand_commands():
+    folders = {path.name for path in (ROOT / "benchmarks").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(ROOMS)
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        assert path.stem == "__init__" or 'if __name__ == "__main__"' in path.read_text(), f"{path} is no command"
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_room_imports_from_rooms_before_it(path):
+    here = path.relative_to(ROOT / "benchmarks").parts
+    allowed = ROOMS[: ROOMS.index(here[0]) + 1] if len(here) > 1 else ("", *ROOMS)
+    for module in _imports(path):
+        if module.startswith("benchmarks."):
+            assert _room(module) in allowed, f"{path} imports {module}"
+
+
+def test_no_two_files_import_each_other():
+    paths = [path for path in [*LIBRARY, *HARNESS] if path.stem != "__init__"]
+    names = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): path for path in paths}
+    arrows = {name: _imports(path) & set(names) for name, path in names.items()}
+    assert not [(a, b) for a, found in arrows.items() for b in found if a < b and a in arrows[b]]
 
 
 def test_a_prompt_names_no_task():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks.data.files import box_from_xywh, existing, integer, read_lines, sha256
 from benchmarks.data.images import LabelledDataset, LabelledImage, label_from_one
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
 from falip.regions import Box

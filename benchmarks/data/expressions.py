@@ -21,7 +21,7 @@ from benchmarks.data.files import (
     sha256,
 )
 from benchmarks.data.images import read_image
-from benchmarks.samples import Picture, Query, Sample, SampleInfo, SplitContract
+from benchmarks.data.samples import Picture, Query, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
 from falip.regions import Box

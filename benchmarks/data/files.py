@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 from falip.errors import UserError
 from falip.regions import Box
 

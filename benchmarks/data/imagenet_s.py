@@ -21,7 +21,7 @@ from benchmarks.data.files import (
     sha256,
 )
 from benchmarks.data.images import LabelledDataset, LabelledImage, read_image
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
 

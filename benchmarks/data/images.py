@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from PIL import Image, UnidentifiedImageError
 
 from benchmarks.data.files import check_choice, check_contract, check_count, data_folder, existing
-from benchmarks.samples import Picture, Query, Sample, SampleInfo, SplitContract
+from benchmarks.data.samples import Picture, Query, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
 

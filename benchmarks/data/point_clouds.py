@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from benchmarks.data.files import check_choice, existing, sha256
-from benchmarks.samples import Picture, Query, Sample, SampleInfo
+from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
 from falip import Region
 from falip.depth import VERSION as PROJECTION_VERSION
 from falip.depth import depth_maps, voxel_depth_maps

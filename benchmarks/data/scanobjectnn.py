@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.data.files import check_choice, check_contract, data_folder, first_existing
 from benchmarks.data.point_clouds import CloudFiles, PointCloudDataset, unit_sphere
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 
 FOLDER = "scanobjectnn"
 MEND = "python -m scripts.data scanobjectnn"

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from benchmarks.data.files import check_choice
+from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
 from benchmarks.embedded import shapes
-from benchmarks.samples import Picture, Query, Sample, SampleInfo
 from falip import Region
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.data.files import existing, fingerprint, first_existing, sha256
 from benchmarks.data.images import LabelledDataset, LabelledImage, label_from_one
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
 

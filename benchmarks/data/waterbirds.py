@@ -14,7 +14,7 @@ from benchmarks.data.cub import BOXES, IMAGES, read_boxes, read_column
 from benchmarks.data.cub import FOLDER as CUB_FOLDER
 from benchmarks.data.files import existing, sha256
 from benchmarks.data.images import LabelledDataset, LabelledImage
-from benchmarks.samples import SplitContract
+from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
 from falip.regions import Box

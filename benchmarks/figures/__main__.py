@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from benchmarks.run_folder import write_atomically
+from benchmarks.records.folder import write_atomically
 from falip.errors import UserError
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.records.folder import write_atomically
+from benchmarks.records.runs import Run, discover, usable
 from benchmarks.report.page import Options, page
-from benchmarks.run_folder import write_atomically
-from benchmarks.runs import Run, discover, usable
 from falip.errors import UserError
 
 log = logging.getLogger("benchmarks.report")

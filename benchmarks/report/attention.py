@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.report.gallery import Group
+from benchmarks.data.samples import Picture
+from benchmarks.records.folder import write_atomically
+from benchmarks.records.runs import Run
+from benchmarks.report.groups import Group
 from benchmarks.report.restore import RunSetting
-from benchmarks.run_folder import write_atomically
-from benchmarks.runs import Run
-from benchmarks.samples import Picture
+from benchmarks.report.views import slots
 from falip.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -81,8 +82,6 @@ def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, foun
 
 def _asked(group: Group, name: str, rows: Any) -> Iterator[tuple[int, Picture, int]]:
     """Slot, picture and region of what is shown of a sample."""
-    from benchmarks.report.views import slots
-
     assert group.data
     if rows is None:
         return

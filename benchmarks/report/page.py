@@ -12,15 +12,17 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from benchmarks.published import load_expectations, verdicts
+from benchmarks.published.figures import load_expectations
+from benchmarks.published.verdicts import verdicts
+from benchmarks.records.runs import Choice, Run
 from benchmarks.report.attention import Attention, recompute
-from benchmarks.report.gallery import Gallery, Group, build_gallery, chosen_samples, restore
+from benchmarks.report.gallery import Gallery, build_gallery
+from benchmarks.report.groups import Group, chosen_samples, restore
 from benchmarks.report.plots import Chart, column_charts, methods_of, responses_chart
-from benchmarks.runs import Choice, Run
-from benchmarks.tables.__main__ import left_out
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Column, Table, build
 from benchmarks.tables.render import Document
+from benchmarks.tables.request import left_out
 
 FOLDER = Path(__file__).parent
 BUDGET = 20_000_000  # bytes of pictures; texts and scores come on top, and the page stays below 25 MB

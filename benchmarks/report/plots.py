@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.metrics import scored
+from benchmarks.measure.metrics import scored
+from benchmarks.measure.statistics import cluster_interval
+from benchmarks.records.runs import Run
 from benchmarks.report.charts import DotPlot, HeatMap, LinePlot, Point, dot_plot, heat_map, line_plot
-from benchmarks.runs import Run
-from benchmarks.statistics import cluster_interval
 from benchmarks.tables.layout import Column, Table
 
 Chart = DotPlot | LinePlot | HeatMap

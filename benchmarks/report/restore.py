@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.runs import Run, differences
-from benchmarks.samples import Picture, Sample
+from benchmarks.data.samples import Picture, Sample
+from benchmarks.records.runs import Run, differences
 from falip.errors import UserError
 from falip.geometry import Geometry
 

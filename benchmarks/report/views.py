@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.data.samples import Picture, Sample
+from benchmarks.report.groups import Group
 from benchmarks.report.restore import NOMINAL, RunSetting
 from benchmarks.report.thumbnails import heat, thumbnails
-from benchmarks.samples import Picture, Sample
 from falip import Region
 from falip.errors import UserError
 from falip.geometry import Geometry
-
-if TYPE_CHECKING:
-    from benchmarks.report.gallery import Group
-    from falip import Component, Views
+from falip.views import Component, Views
 
 Slots = dict[int, tuple[Picture, int]]
 BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"

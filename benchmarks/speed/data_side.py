@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from benchmarks.data.shapes import ReferringShapes
-from benchmarks.runner import Evaluation, Runtime, Variant
+from benchmarks.run.evaluation import Evaluation, Runtime, Variant
+from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.tasks.rec import ReferringExpressions
-from benchmarks.text import RunTexts, TextProtocol
 from falip import Backbone, Blur, Crop, Ensemble, Foveal, Prompt
 
 PROMPTS: dict[str, Prompt] = {"foveal": Foveal(), "blur": Blur(), "crop + blur": Ensemble([Crop(), Blur()])}

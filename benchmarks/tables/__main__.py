@@ -4,58 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.published import Expectation, Verdict, contradicted, load_expectations, verdicts
-from benchmarks.runs import Choice, Run, discover, select, usable
-from benchmarks.tables.beside import TITLE, Place
-from benchmarks.tables.document import document
-from benchmarks.tables.layout import Table, build
-from benchmarks.tables.render import Document, latex, markdown
-from benchmarks.tables.tidy import cells_csv, published_csv, slices_csv
+from benchmarks.tables.request import FORMATS, Request, make, without_places
 from falip.errors import UserError
-
-FORMATS = ("csv", "md", "latex")
-_PLACES = ("--runs", "--out", "--data-root", "--results-root", "data_root", "results_root")
-
-
-@dataclass(frozen=True)
-class Request:
-    """Which tables to make, of what, and where.
-
-    Attributes:
-        runs: Folder of runs.
-        out: Folder of tables.
-        task: Only this task or kind of task.
-        experiment: Only runs that this experiment asked for.
-        data: "embedded" or "published"; None for both.
-        name: Stem of the files; None for the experiment's or the task's.
-        baseline: Prompt that the others are compared with.
-        strict: Whether a number that differs from the published one is a failure.
-        allow_subset: Whether subset runs are taken.
-        formats: Some of `FORMATS`.
-        command: What the page says it was made by.
-        asked: Places whose published numbers are listed also where nothing was run.
-        quiet: Print no more than how our numbers stand beside the published ones.
-    """
-
-    runs: Path = Path("results/runs")
-    out: Path = Path("results/tables")
-    task: str | None = None
-    experiment: str | None = None
-    data: str | None = None
-    name: str | None = None
-    baseline: str = "plain"
-    strict: bool = False
-    allow_subset: bool = False
-    formats: tuple[str, ...] = ("csv", "md")
-    command: str = ""
-    asked: tuple[Place, ...] = ()
-    quiet: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,143 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def without_places(words: Sequence[str]) -> str:
-    """A command line without the folders that results are in, which move no number and differ between machines."""
-    shown, skip = [], False
-    for word in words:
-        name, equals, _ = word.partition("=")
-        if name in _PLACES:
-            skip = not equals
-        elif skip:
-            skip = False
-        else:
-            shown.append(word)
-    return shlex.join(shown)
-
-
-def make(request: Request) -> int:
-    """Writes the tables and prints them.
-
-    Returns:
-        0; 1 if the request is strict and a number differs from its published one.
-
-    Raises:
-        UserError: If there are no runs for them.
-    """
-    choice = choose(request.runs, request.task, request.experiment, request.allow_subset, request.data)
-    expectations = load_expectations()
-    tables = build(choice.runs, request.baseline)
-    differing: list[Verdict] = []
-    for table, stem in zip(tables, _stems(tables, request), strict=True):
-        found = _verdicts(table, expectations, request.task)
-        differing += contradicted(found)
-        page = document(table, found, request.command, left_out(choice, table), request.asked)
-        write(table, found, page, stem, request)
-        shown = replace(page, grids=tuple(g for g in page.grids if g.title.startswith(TITLE))) if request.quiet else page
-        sys.stdout.write((_brief(shown, stem, request) if request.quiet else markdown(shown)) + "\n")
-    if request.strict and differing:
-        cells = "; ".join(f"{v.expectation.task} {v.expectation.split} {v.expectation.prompt}" for v in differing)
-        sys.stderr.write(f"{len(differing)} numbers differ from the published ones: {cells}\n")
-        return 1
-    return 0
-
-
-def _brief(page: Document, stem: str, request: Request) -> str:
-    """The grids beside the published numbers, and where the rest is."""
-    head, *grids = markdown(page).split("\n## ")
-    del head
-    files = f"{request.out / stem}.{{{','.join(f.replace('latex', 'tex') for f in request.formats)}}}"
-    return "\n## ".join([f"\n# {page.title}: {stem}\n\nAll of it: {files}\n", *grids])
-
-
-def _stems(tables: Sequence[Table], request: Request) -> list[str]:
-    """Names of the files of each table."""
-    base = request.name or request.experiment
-    if base is None:
-        return [table.name for table in tables]
-    if len(tables) == 1:
-        return [base]
-    if request.name:
-        made = ", ".join(table.name for table in tables)
-        raise UserError(f"--name {base} names one table, and there are several: {made}. Choose with --task and --data.")
-    return [f"{base}_{table.name}" for table in tables]
-
-
 def _formats(text: str) -> tuple[str, ...]:
     formats = tuple(part.strip() for part in text.split(",") if part.strip())
     unknown = sorted(set(formats) - set(FORMATS))
     if unknown or not formats:
         raise UserError(f"--formats {text!r}: choose some of {', '.join(FORMATS)}, separated by commas")
     return formats
-
-
-def choose(root: Path, task: str | None, experiment: str | None, allow_subset: bool, data: str | None = None) -> Choice:
-    """The runs that the tables are made of.
-
-    Raises:
-        UserError: If there are none; it says where they were looked for and how to make some.
-    """
-    runs = discover(root)
-    runs = runs if task is None else select(runs, task=task)
-    runs = runs if experiment is None else [run for run in runs if run.in_experiment(experiment)]
-    runs = runs if data is None else [run for run in runs if run.embedded == (data == "embedded")]
-    choice = usable(runs, allow_subset)
-    if choice.runs:
-        return choice
-    wanted = "".join(
-        f" of {name} {value}" for name, value in (("task", task), ("experiment", experiment), ("data", data)) if value
-    )
-    if choice.subsets:
-        raise UserError(
-            f"the {len(choice.subsets)} finished runs{wanted} under {root} are on subsets, "
-            "which a table takes only with --allow-subset"
-        )
-    unfinished = f" ({len(choice.unfinished)} unfinished: see python -m benchmarks.status)" if choice.unfinished else ""
-    raise UserError(
-        f"no finished runs{wanted} under {root}{unfinished}. Make some with: "
-        "python -m benchmarks task=rec/shapes prompt=plain,foveal -m"
-    )
-
-
-def _verdicts(table: Table, expectations: Sequence[Expectation], task: str | None) -> list[Verdict]:
-    if table.embedded:
-        return []
-    wanted = [e for e in expectations if e.task.partition("/")[0] == table.kind]
-    wanted = [e for e in wanted if task is None or task in (table.kind, e.task)]
-    return verdicts(table.cells.values(), wanted)
-
-
-def left_out(choice: Choice, table: Table) -> list[str]:
-    """Notes on runs of the table's kind that are not in it."""
-
-    def here(runs: Sequence[Run]) -> int:
-        return sum((run.kind, run.embedded) == (table.kind, table.embedded) for run in runs)
-
-    unfinished, subsets = here(choice.unfinished), here(choice.subsets)
-    notes = [f"Left out: {unfinished} unfinished runs (see `python -m benchmarks.status`)."] if unfinished else []
-    notes += [f"Left out: {subsets} runs on subsets (`--allow-subset` takes them)."] if subsets else []
-    older = here(choice.superseded)
-    why = "of the same labels with earlier weights, data or code versions; the newest finished ones are shown"
-    return notes + ([f"Left out: {older} superseded runs ({why})."] if older else [])
-
-
-def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, request: Request) -> None:
-    """Writes the files of one table."""
-    request.out.mkdir(parents=True, exist_ok=True)
-    files: dict[str, str] = {}
-    if "md" in request.formats:
-        files[f"{stem}.md"] = markdown(page)
-    if "latex" in request.formats:
-        files[f"{stem}.tex"] = latex(page)
-    if "csv" in request.formats:
-        files[f"{stem}.csv"] = cells_csv(table)
-        files[f"{stem}_slices.csv"] = slices_csv(table)
-        files[f"{stem}_published.csv"] = published_csv(found)
-    for name, content in files.items():
-        if content:
-            (request.out / name).write_text(content, encoding="utf-8")
-        else:
-            (request.out / name).unlink(missing_ok=True)  # of an earlier call with other runs
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from benchmarks.published import ANY, DIFFERS, MATCH, NEAR, NOT_COMPARABLE, NOT_RUN, Verdict, load_averages
-from benchmarks.tables import cells
+from benchmarks.measure import formats
+from benchmarks.published.figures import ANY, load_averages
+from benchmarks.published.verdicts import DIFFERS, MATCH, NEAR, NOT_COMPARABLE, NOT_RUN, Verdict
 from benchmarks.tables.layout import Column, Row, Table
 from benchmarks.tables.render import Grid
 
@@ -120,18 +121,18 @@ def _cell(found: Sequence[Verdict], reasons: dict[str, int]) -> str:
     for v in found:
         named = f"{v.run.labels.get('text')}: " if v.run is not None and len(texts) > 1 else ""
         parts.append(named + _answer(v, reasons))
-    return "; ".join(dict.fromkeys(parts)) or cells.EMPTY
+    return "; ".join(dict.fromkeys(parts)) or formats.EMPTY
 
 
 def _answer(verdict: Verdict, reasons: dict[str, int]) -> str:
     printed = verdict.expectation.figure.value
     if verdict.run is None:
         return f"- / {printed}: {NOT_RUN}"
-    ours = cells.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
+    ours = formats.EMPTY if verdict.ours is None else f"{verdict.ours:.1f}"
     if verdict.expectation.metric == "accuracy":
-        ours = cells.with_interval(verdict.run.metrics)
+        ours = formats.with_interval(verdict.run.metrics)
     mark = f" [{reasons.setdefault(verdict.reason, len(reasons) + 1)}]" if verdict.reason else ""
-    by = f"{cells.signed(verdict.difference, decimals(printed))}, " if verdict.difference is not None else ""
+    by = f"{formats.signed(verdict.difference, decimals(printed))}, " if verdict.difference is not None else ""
     return f"{ours} / {printed}: {by}{verdict.verdict}{mark}"
 
 
@@ -141,9 +142,9 @@ def averages(table: Table) -> Grid | None:
     body = []
     for known in load_averages():
         for row in (row for row in table.rows if row.prompt == known.prompt and known.kind == table.kind):
-            ours = [f"{cells.percent(mean_accuracy(table, row, columns))} ({name})" for name, columns in groups.items()]
+            ours = [f"{formats.percent(mean_accuracy(table, row, columns))} ({name})" for name, columns in groups.items()]
             figure = known.figure
-            line = (figure.method, row.method, row.backbone, figure.setting, "; ".join(ours) or cells.EMPTY, figure.value)
+            line = (figure.method, row.method, row.backbone, figure.setting, "; ".join(ours) or formats.EMPTY, figure.value)
             body.append((*line, NOT_COMPARABLE))
     if not body or table.embedded:
         return None

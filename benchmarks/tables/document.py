@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from benchmarks.metrics import scored
-from benchmarks.published import Verdict
-from benchmarks.recombine import search_view_weights, view_scores, weight_views
-from benchmarks.runs import Run
-from benchmarks.statistics import RESAMPLES
-from benchmarks.tables import cells
+from benchmarks.measure import formats
+from benchmarks.measure.metrics import scored
+from benchmarks.measure.recombination import search_view_weights, view_scores, weight_views
+from benchmarks.measure.statistics import RESAMPLES
+from benchmarks.published.verdicts import Verdict
+from benchmarks.records.runs import Run
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
@@ -73,7 +73,9 @@ def _versions(run: Run) -> Mapping[str, Any]:
 def _row_names(table: Table) -> dict[Row, tuple[str, ...]]:
     """Method, and backbone and text where rows differ in them."""
     several = {key: len({getattr(row, key) for row in table.rows}) > 1 for key in ("backbone", "text")}
-    return {row: (row.method, *(getattr(row, key) or cells.EMPTY for key in several if several[key])) for row in table.rows}
+    return {
+        row: (row.method, *(getattr(row, key) or formats.EMPTY for key in several if several[key])) for row in table.rows
+    }
 
 
 def _row_header(table: Table) -> tuple[str, ...]:
@@ -87,18 +89,18 @@ def _main(table: Table) -> Grid:
     body = []
     for row in table.rows:
         found = [table.cells.get((row, column)) for column in table.columns]
-        line = [cells.accuracy(run.metrics) if run else cells.EMPTY for run in found]
+        line = [formats.accuracy(run.metrics) if run else formats.EMPTY for run in found]
         means = [mean_accuracy(table, row, group) for group in groups.values()]
-        body.append((*names[row], *line, *map(cells.percent, means)))
+        body.append((*names[row], *line, *map(formats.percent, means)))
     padding = ("",) * (len(header) - 1)
     figures = ("chance", "oracle") if table.kind == "rec" else ("chance",)
     spread: list[str] = []
     for figure in figures:
         line, note = _level(table, figure)
         spread += note
-        body.append((figure, *padding, *line, *(cells.EMPTY for _ in groups)))
+        body.append((figure, *padding, *line, *(formats.EMPTY for _ in groups)))
     common = [
-        f"{name}: {getattr(table.rows[0], key) or cells.EMPTY}."
+        f"{name}: {getattr(table.rows[0], key) or formats.EMPTY}."
         for key, name in (("backbone", "Backbone"), ("text", "Text"))
         if len({getattr(row, key) for row in table.rows}) == 1
     ]
@@ -113,9 +115,9 @@ def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:
     for column in table.columns:
         values = {run.metrics[figure] for (_, c), run in table.cells.items() if c == column} - {None}
         low, high = (min(values), max(values)) if values else (None, None)
-        line.append(cells.percent(low))
+        line.append(formats.percent(low))
         if low is not None and high is not None and high - low > 5e-4:
-            line[-1] = f"{cells.percent(low)} to {cells.percent(high)}"
+            line[-1] = f"{formats.percent(low)} to {formats.percent(high)}"
             notes.append(f"The {figure} of {column.label} differs between runs, which dropped different candidates.")
     return line, notes
 
@@ -126,7 +128,7 @@ def _paired(table: Table) -> Grid | None:
     names = _row_names(table)
     body = []
     for (row, column), pair in table.pairs.items():
-        figures = (cells.EMPTY,) * 7 if pair.result is None else cells.comparison(pair.result)
+        figures = (formats.EMPTY,) * 7 if pair.result is None else formats.comparison(pair.result)
         body.append((*names[row], column.label, *figures, pair.reason))
     header = (*_row_header(table), "Data", "Difference", "95 % interval", "p", "Only it", "Only baseline")
     remarks = any(line[-1] for line in body)
@@ -158,7 +160,7 @@ def _slices(table: Table) -> Grid | None:
     for column in table.columns:
         values = next((v for (_, c), v in found.items() if c == column), None)
         if values is not None:
-            chances = (cells.percent(values[n]["chance"]) if n in values else cells.EMPTY for n in slices)
+            chances = (formats.percent(values[n]["chance"]) if n in values else formats.EMPTY for n in slices)
             body.append(("chance", *padding, column.label, *chances))
     return Grid(
         "Slices",
@@ -169,7 +171,7 @@ def _slices(table: Table) -> Grid | None:
 
 
 def _slice_cell(values: Mapping[str, Any] | None) -> str:
-    return cells.EMPTY if values is None else f"{cells.percent(values['accuracy'])} ({values['n']})"
+    return formats.EMPTY if values is None else f"{formats.percent(values['accuracy'])} ({values['n']})"
 
 
 def _groups(table: Table) -> Grid | None:
@@ -181,7 +183,7 @@ def _groups(table: Table) -> Grid | None:
         (
             *names[row],
             column.label,
-            *(cells.percent(g[k]) for k in ("mean", "weighted_mean", "worst")),
+            *(formats.percent(g[k]) for k in ("mean", "weighted_mean", "worst")),
             g["worst_group"],
         )
         for (row, column), g in found.items()
@@ -196,7 +198,7 @@ def _classes(table: Table) -> Grid | None:
         return None
     names = _row_names(table)
     body = tuple(
-        (*names[row], column.label, *(cells.percent(run.metrics[key]) for key in keys))
+        (*names[row], column.label, *(formats.percent(run.metrics[key]) for key in keys))
         for (row, column), run in table.cells.items()
     )
     header = ("Top 1", "Top 5", "Class mean top 1", "Class mean top 5")
@@ -217,7 +219,7 @@ def _views(table: Table) -> Grid | None:
         scores, labels = view_scores(run.frame, components, how), rows["target"].to_numpy()
         equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
-        body.append((*names[row], column.label, *map(cells.percent, (equal.accuracy, best.accuracy)), weights))
+        body.append((*names[row], column.label, *map(formats.percent, (equal.accuracy, best.accuracy)), weights))
     if not body:
         return None
     header = (*_row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
@@ -233,7 +235,7 @@ def _details(table: Table) -> Grid:
             *names[row],
             column.label,
             *(str(run.metrics["counts"][key]) for key in counts),
-            cells.percent(run.metrics["tie_accuracy"]),
+            formats.percent(run.metrics["tie_accuracy"]),
             run.run_id,
         )
         for (row, column), run in table.cells.items()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benchmarks.runs import Run, differences
-from benchmarks.statistics import Comparison, compare
+from benchmarks.measure.statistics import Comparison, compare
+from benchmarks.records.runs import Run, differences
 
 _DATASET_ORDER = ("refcoco", "refcoco_plus", "refcocog")
 _SPLIT_ORDER = ("val", "testA", "testB", "test")

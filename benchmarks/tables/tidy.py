@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.published import NOT_RUN, Verdict
-from benchmarks.runs import Run
+from benchmarks.published.verdicts import NOT_RUN, Verdict
+from benchmarks.records.runs import Run
 from benchmarks.tables.layout import Column, Paired, Row, Table
 
 _CLASS = ("top1", "top5", "class_mean_top1", "class_mean_top5")

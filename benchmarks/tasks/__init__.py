@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from benchmarks.records import Record
-from benchmarks.samples import Dataset, Picture, Sample
+from benchmarks.data.samples import Dataset, Picture, Sample
+from benchmarks.records.record import Record
 
 Combine = Literal["sum", "max"]
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from benchmarks.decisions import decide_class
-from benchmarks.records import Record
-from benchmarks.samples import Dataset, Picture, Sample
+from benchmarks.data.samples import Dataset, Picture, Sample
+from benchmarks.measure.decisions import decide_class
+from benchmarks.records.record import Record
 from benchmarks.tasks import Combine, combined, rows
 from falip.errors import UserError
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from benchmarks.decisions import decide_rec
-from benchmarks.records import Record
-from benchmarks.samples import Dataset, Picture, Query, Sample
+from benchmarks.data.samples import Dataset, Picture, Query, Sample
+from benchmarks.measure.decisions import decide_rec
+from benchmarks.records.record import Record
 from benchmarks.tasks import Combine, combined, rows
 from falip import Region
 from falip.regions import Box, ImageSize, clip_box
@@ -65,9 +65,7 @@ class ReferringExpressions:
         every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=np.float32)
         every[:, self.kept(sample)] = scores
         total = combined(every, combine)
-        return [
-            self._record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)
-        ]
+        return [self._record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)]
 
     def _record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
         decision = decide_rec(scores, iou(sample.boxes, query.targets), self.iou_threshold, self.iou_strict)

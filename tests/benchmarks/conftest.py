@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small_jobs import small_job
 
-from benchmarks.job import Job
+from benchmarks.run.job import Job
 from falip import Backbone
 
 

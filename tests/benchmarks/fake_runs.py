@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.decisions import decide_class, decide_rec
-from benchmarks.records import Record, write_part
+from benchmarks.measure.decisions import decide_class, decide_rec
+from benchmarks.records.record import Record, write_part
 
 
 def rec_records(

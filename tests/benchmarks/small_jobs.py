@@ -10,8 +10,8 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from benchmarks.choices import CONFIGS
-from benchmarks.job import Job, Labels
+from benchmarks.run.job import Job, Labels
+from benchmarks.settings.choices import CONFIGS
 
 LABELS = Labels("small", "foveal", "default")
 

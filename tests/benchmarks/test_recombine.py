@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from fake_runs import class_records, rec_records, unscored
 
-from benchmarks.decisions import decide_rec
-from benchmarks.recombine import SEARCHED, combine, search_view_weights, view_scores, weight_views
-from benchmarks.records import RECORD_SCHEMA, Record, read_parts, write_part
+from benchmarks.measure.decisions import decide_rec
+from benchmarks.measure.recombination import SEARCHED, combine, search_view_weights, view_scores, weight_views
+from benchmarks.records.record import RECORD_SCHEMA, Record, read_parts, write_part
 from falip import UserError
 
 

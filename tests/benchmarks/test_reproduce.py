@@ -15,7 +15,7 @@ from stand_in import isolate, serving, shrink
 
 from benchmarks import reproduce
 from benchmarks.acquire.sources import ASSETS, RECIPES
-from benchmarks.runs import discover
+from benchmarks.records.runs import discover
 from scripts import data
 
 TINY = ("--backbone", "tiny", "task.dataset.contract=false", "runtime.progress=false", "runtime.workers=0")
@@ -140,7 +140,7 @@ def test_a_corrupt_picture_fails_its_sweep_alone(command, data_root):
 
 
 def test_interrupting_leaves_no_traceback_and_the_same_command_goes_on(command, monkeypatch):
-    from benchmarks.job import Job
+    from benchmarks.run.job import Job
 
     execute, done = Job.execute, []
 

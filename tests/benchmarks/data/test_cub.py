@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.data.cub import CUB
-from benchmarks.samples import Dataset
+from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
 COMMAND = "python -m scripts.data cub"

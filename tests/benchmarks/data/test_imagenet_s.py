@@ -12,7 +12,7 @@ from PIL import Image
 from pycocotools import mask as run_length
 
 from benchmarks.data.imagenet_s import ImageNetS, class_ids
-from benchmarks.samples import Dataset
+from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
 COMMAND = "python -m scripts.data imagenet_s"

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.data.expressions import picture_file
 from benchmarks.data.refcoco import RefCOCO
 from benchmarks.data.refcoco_rows import RefCOCORows
-from benchmarks.samples import Dataset
+from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
 COMMAND = "python -m scripts.data refcoco"

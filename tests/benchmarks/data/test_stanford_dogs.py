@@ -9,8 +9,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from benchmarks.data.samples import Dataset
 from benchmarks.data.stanford_dogs import StanfordDogs
-from benchmarks.samples import Dataset
 from falip.errors import UserError
 
 COMMAND = "python -m scripts.data stanford_dogs"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks.data.samples import Dataset
 from benchmarks.data.waterbirds import Waterbirds
-from benchmarks.samples import Dataset
 from falip.errors import UserError
 
 COMMAND = "python -m scripts.data waterbirds"

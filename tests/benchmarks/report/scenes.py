@@ -6,10 +6,10 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from benchmarks.choices import CONFIGS
 from benchmarks.data.shapes import ReferringShapes
-from benchmarks.decisions import decide_rec
-from benchmarks.records import Record
+from benchmarks.measure.decisions import decide_rec
+from benchmarks.records.record import Record
+from benchmarks.settings.choices import CONFIGS
 
 EVIL = "<img src=x onerror=hacked=1></script><script>hacked=2</script>&quot;'`**"
 

@@ -1,0 +1,183 @@
+"""Metrics: pure functions of a run's records.
+
+Every function returns a dictionary that `json.dumps` takes as it is; what cannot be given is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmarks.measure.statistics import Interval, cluster_interval
+from falip.errors import UserError
+
+
+def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Metrics of a run.
+
+    Args:
+        kind: "rec", "classification" or "pointcloud": the part of the task's label before the slash.
+        frame: Records as `records.read_parts` gives them.
+        group_shares: For classification with groups (Waterbirds): the share of each slice in the training
+            set.
+
+    Raises:
+        UserError: If the kind is unknown.
+    """
+    if kind == "rec":
+        return rec_metrics(frame)
+    if kind == "classification":
+        return classification_metrics(frame, group_shares)
+    if kind == "pointcloud":
+        return pointcloud_metrics(frame)
+    raise UserError(f"unknown kind of task {kind!r}: there are rec, classification and pointcloud")
+
+
+def rec_metrics(frame: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy over expressions (IoU above 0.5), with the chance level and the proposals' oracle."""
+    return _common(frame)
+
+
+def pointcloud_metrics(frame: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy over objects with the views as the run summed them; top 5 and class means as for images."""
+    return {**_common(frame), **_class_figures(frame)}
+
+
+def classification_metrics(frame: pd.DataFrame, group_shares: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Top 1, top 5, their means over classes, and by groups where training shares are given.
+
+    Args:
+        frame: Records.
+        group_shares: Share of each group (`Record.slice`) in the training set. The mean that they weight is
+            the one that the group-DRO literature calls average accuracy (kohpangwei/group_DRO README).
+
+    Raises:
+        UserError: If a group of the records has no share.
+    """
+    figures = {**_common(frame), **_class_figures(frame)}
+    if group_shares is not None:
+        figures["groups"] = _group_figures(figures["slices"], group_shares)
+    return figures
+
+
+def scored(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a decision."""
+    return frame.loc[np.asarray(frame["status"]) == "scored"]
+
+
+def _common(frame: pd.DataFrame) -> dict[str, Any]:
+    rows = scored(frame)
+    figures: dict[str, Any] = {"accuracy": None, "interval": None}
+    if len(rows):
+        interval = cluster_interval(rows["correct"], rows["group"])
+        figures = {"accuracy": interval.mean, "interval": interval_json(interval)}
+    figures |= {name: _mean(np.asarray(rows[name], dtype=np.float64)) for name in ("chance", "oracle", "tie_accuracy")}
+    return {**figures, "counts": _counts(frame, rows), "slices": _slices(rows)}
+
+
+def interval_json(interval: Interval) -> dict[str, Any]:
+    """An interval with None in place of NaN, which JSON does not know."""
+    return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in vars(interval).items()}
+
+
+def _mean(column: NDArray[np.float64]) -> float | None:
+    return float(column.mean()) if len(column) else None
+
+
+def _counts(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
+    samples = frame.drop_duplicates("group")  # these two are the same for all queries of an image
+    return {
+        "n": len(rows),
+        "samples": len(samples),
+        "unscored": len(frame) - len(rows),
+        "fallback": _sum(frame, "fallback"),
+        "ties": int((np.asarray(rows["ties"]) > 1).sum()),
+        "dropped": _sum(samples, "dropped"),
+        "outside": _sum(samples, "outside"),
+    }
+
+
+def _sum(frame: pd.DataFrame, name: str) -> int:
+    return int(np.asarray(frame[name], dtype=np.int64).sum())
+
+
+def _slices(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    names = np.asarray(rows["slice"], dtype=object)
+    correct = np.asarray(rows["correct"], dtype=np.float64)
+    chance = np.asarray(rows["chance"], dtype=np.float64)
+    found = {str(name): names == name for name in sorted(set(names) - {""})}
+    return {
+        name: {
+            "accuracy": float(correct[part].mean()),
+            "n": int(part.sum()),
+            "chance": float(chance[part].mean()),
+        }
+        for name, part in found.items()
+    }
+
+
+def _class_figures(frame: pd.DataFrame) -> dict[str, float | None]:
+    rows = scored(frame)
+    if not len(rows):
+        return dict.fromkeys(("top1", "top5", "class_mean_top1", "class_mean_top5"))
+    labels = rows["target"].to_numpy(dtype=np.int64)
+    top1 = rows["correct"].to_numpy(dtype=np.float64)
+    top5 = within_top(score_matrix(rows), labels, 5).astype(np.float64)
+    return {
+        "top1": float(top1.mean()),
+        "top5": float(top5.mean()),
+        "class_mean_top1": _class_mean(top1, labels),
+        "class_mean_top5": _class_mean(top5, labels),
+    }
+
+
+def score_matrix(rows: pd.DataFrame) -> NDArray[np.float32]:
+    """Scores of all classes, shape (N, C).
+
+    Raises:
+        UserError: If the rows have different numbers of classes.
+    """
+    sizes = {len(scores) for scores in rows["scores"]}
+    if len(sizes) != 1:
+        raise UserError(
+            f"records of one task have from {min(sizes)} to {max(sizes)} classes; their parts do not belong together"
+        )
+    return np.stack([np.asarray(scores, dtype=np.float32) for scores in rows["scores"]])
+
+
+def within_top(scores: NDArray[np.float32], labels: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
+    """Whether the right class is among the k best, ties going to the lowest index; (N, C), (N,) -> (N,)."""
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
+    ahead = (scores > own) | ((scores == own) & earlier)
+    return ahead.sum(axis=1) < k
+
+
+def _class_mean(right: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+
+
+def _group_figures(slices: Mapping[str, Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:
+    if not set(slices) <= set(shares):
+        raise UserError(
+            f"the records have the groups {sorted(slices)} but training shares are given for "
+            f"{sorted(shares)}: a weighted mean needs both for every group"
+        )
+    total = sum(shares.values())
+    accuracy = {name: values["accuracy"] for name, values in slices.items()}
+    worst = min(accuracy, key=lambda name: (accuracy[name], name))
+    return {
+        "mean": sum(values["accuracy"] * values["n"] for values in slices.values())
+        / sum(values["n"] for values in slices.values()),
+        "weighted_mean": sum(accuracy[name] * share for name, share in shares.items()) / total
+        if set(slices) == set(shares)
+        else None,  # a small subset may lack a group
+        "worst": accuracy[worst],
+        "worst_group": worst,
+        "shares": {name: share / total for name, share in shares.items()},
+    }

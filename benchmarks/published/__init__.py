@@ -1,0 +1,1 @@
+"""Figures of papers as data, and how ours stand beside them."""

@@ -1,0 +1,159 @@
+"""Published numbers as data.
+
+The csv files beside this one hold the figures, one a row, each with its source. `cells.csv` says which of our results
+answers to which of them, and `averages.csv` which of our prompts a published average is of.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from falip.errors import UserError
+
+FOLDER = Path(__file__).resolve().parent
+CELLS, AVERAGES = "cells.csv", "averages.csv"
+ANY = "*"
+_COLUMNS = (
+    "method",
+    "backbone",
+    "dataset",
+    "split",
+    "setting",
+    "metric",
+    "value",
+    "source",
+    "protocol_unknowns",
+)
+_AVERAGE_OF = {"file": "file", "paper_method": "method", "paper_setting": "setting"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A published number; `value` is text, since its decimals matter."""
+
+    method: str
+    backbone: str
+    dataset: str
+    split: str
+    setting: str
+    metric: str
+    value: str
+    source: str
+    protocol_unknowns: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A published number that one of our results should come near.
+
+    Several expectations may name one figure, where the source leaves open which of our prompts it means.
+
+    Attributes:
+        task: Our label, such as rec/refcoco.
+        split: Our label.
+        proposals: Our label, or "" where there are none.
+        backbone: Our label, or "*" for any (chance does not depend on it).
+        prompt: Our label, with the overrides that are part of it ("foveal,alpha=0.5"), or "*".
+        text: Our label, or "*" where the source does not say.
+        metric: Which of our metrics: accuracy, top1, top5, class_mean_top1, class_mean_top5 or chance.
+        figure: What was published.
+    """
+
+    task: str
+    split: str
+    proposals: str
+    backbone: str
+    prompt: str
+    text: str
+    metric: str
+    figure: Figure
+
+
+def load_figures(folder: Path = FOLDER) -> list[Figure]:
+    """All published numbers.
+
+    Raises:
+        UserError: If a file lacks a column, or a value is no number.
+    """
+    figures = []
+    for path in sorted(folder.glob("*.csv")):
+        if path.name in (CELLS, AVERAGES):
+            continue
+        for line, row in enumerate(_rows(path, _COLUMNS), start=2):
+            try:
+                float(row["value"])
+            except ValueError as error:
+                raise UserError(f"{path}, line {line}: {row['value']!r} is no number") from error
+            figures.append(Figure(**{name: row[name] for name in _COLUMNS}, file=path.name))
+    return figures
+
+
+def load_expectations(folder: Path = FOLDER) -> list[Expectation]:
+    """The published numbers that our results are held against.
+
+    Raises:
+        UserError: If a line of cells.csv names no published number, or more than one.
+    """
+    figures = load_figures(folder)
+    ours = ("task", "split", "proposals", "backbone", "prompt", "text", "metric")
+    theirs = {
+        "file": "file",
+        "paper_method": "method",
+        "paper_backbone": "backbone",
+        "paper_dataset": "dataset",
+        "paper_split": "split",
+        "paper_setting": "setting",
+        "paper_metric": "metric",
+    }
+    index: dict[tuple[str, ...], list[Figure]] = {}
+    for figure in figures:
+        index.setdefault(tuple(getattr(figure, field) for field in theirs.values()), []).append(figure)
+    expectations = []
+    for line, row in enumerate(_rows(folder / CELLS, (*ours, *theirs)), start=2):
+        found = index.get(tuple(row[column] for column in theirs), [])
+        if len(found) != 1:
+            named = ", ".join(f"{column}={row[column]}" for column in theirs)
+            raise UserError(f"{folder / CELLS}, line {line}: {len(found)} published numbers have {named}")
+        expectations.append(Expectation(**{name: row[name] for name in ours}, figure=found[0]))
+    return expectations
+
+
+@dataclass(frozen=True)
+class Average:
+    """A published mean over columns that the source does not name, and the prompt of ours that it is of."""
+
+    kind: str
+    prompt: str
+    backbone: str
+    figure: Figure
+
+
+def load_averages(folder: Path = FOLDER) -> list[Average]:
+    """Published averages.
+
+    Raises:
+        UserError: If a line of averages.csv names no published number, or more than one.
+    """
+    figures = [figure for figure in load_figures(folder) if figure.split == "avg"]
+    found = []
+    for line, row in enumerate(_rows(folder / AVERAGES, ("prompt", "backbone", *_AVERAGE_OF)), start=2):
+        named = [f for f in figures if all(getattr(f, field) == row[column] for column, field in _AVERAGE_OF.items())]
+        if len(named) != 1:
+            raise UserError(f"{folder / AVERAGES}, line {line}: {len(named)} published averages are of {dict(row)}")
+        kind = {"REC": "rec", "3D": "pointcloud"}.get(named[0].dataset, named[0].dataset)
+        found.append(Average(kind, row["prompt"], row["backbone"], named[0]))
+    return found
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        missing = [column for column in columns if row.get(column) is None]
+        if missing:
+            raise UserError(f"{path} lacks the columns {', '.join(missing)}")
+    return rows

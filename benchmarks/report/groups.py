@@ -1,0 +1,73 @@
+"""What stands side by side on the page: one column of a table, its methods, samples and data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.records.runs import Run
+from benchmarks.report.restore import RunSetting, TaskData
+from falip.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Group:
+    """One column of a table: the same questions, answered by several methods.
+
+    Attributes:
+        label: Its name.
+        kind: rec, classification or pointcloud.
+        baseline: Index of the method that others are compared with, or -1.
+        runs: The methods.
+        sample_ids: Samples shown.
+        note: Why there are no pictures, or "".
+        settings: Prompt and token grid of each method, None where they are not known.
+        data: Its samples, or None where they are not here.
+        sizes: For each query shown the target's share of the image's area.
+        level: How small views must be to fit, as the samples so far have shown.
+    """
+
+    label: str
+    kind: str
+    baseline: int
+    runs: dict[str, Run]
+    sample_ids: list[str] = field(default_factory=list)
+    note: str = ""
+    settings: list[RunSetting | None] = field(default_factory=list)
+    data: TaskData | None = None
+    sizes: dict[str, float] = field(default_factory=dict)
+    level: int = 0
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes, as far as they are known."""
+        return self.data.class_names if self.data else ()
+
+
+def chosen_samples(runs: Mapping[str, Run], count: int) -> list[str]:
+    """Up to `count` samples, spread evenly over their sorted ids."""
+    ids = sorted({name for run in runs.values() for name in run.frame["group"]})
+    if len(ids) <= count:
+        return ids
+    return [ids[i] for i in np.linspace(0, len(ids) - 1, count).round().astype(int)]
+
+
+def restore(group: Group, data_root: str | None) -> None:
+    """Brings back data and prompts of a group; what is not here is said in its note."""
+    settings: list[RunSetting | None] = []
+    for name, run in group.runs.items():
+        try:
+            settings.append(RunSetting(run))
+        except UserError as error:
+            log.warning("%s: views are not shown: %s", name, error)
+            settings.append(None)
+    group.settings = settings
+    try:
+        group.data = TaskData(next(iter(group.runs.values())), data_root)
+    except UserError as error:
+        group.note = f"No pictures: {error}"

@@ -1,0 +1,110 @@
+"""Checks of the command line that Hydra does not make: it lists no options of nested groups."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmarks.settings.identity import leaves
+from falip import UserError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+GROUPS = ("backbone", "prompt", "task", "text", "experiment")
+
+
+def options(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
+    """Names of the options of a group, nested ones with their folder ("rec/refcoco").
+
+    Args:
+        group: One of `GROUPS`.
+        folders: Where its folder may lie.
+    """
+    roots = [folder / group for folder in folders]
+    return sorted({path.relative_to(root).with_suffix("").as_posix() for root in roots for path in root.rglob("*.yaml")})
+
+
+def backbone_names(option: str) -> list[str]:
+    """What a backbone option loads: "tiny", hub ids or folders."""
+    config: Any = OmegaConf.load(CONFIGS / "backbone" / f"{option}.yaml")
+    return [str(member.name) for member in config.get("members", [config])]
+
+
+def config_folders(arguments: Sequence[str]) -> list[Path]:
+    """The project's configurations, and those that a command line adds by --config-dir or hydra.searchpath."""
+    text = " ".join(arguments)
+    added = re.findall(r"(?:--config-dir|-cd)[= ](\S+)", text)
+    for entries in re.findall(r"hydra\.searchpath=\[(.*?)\]", text):
+        added += [entry.strip("'\" ") for entry in entries.split(",")]
+    return [CONFIGS, *(folder for entry in added for folder in _folder(entry))]
+
+
+def label(group: str, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
+    """The choice of a group and what was overridden in it, for instance "foveal,alpha=0.5"."""
+    changed = sorted(o.lstrip("+").removeprefix(f"{group}.") for o in overrides if o.lstrip("+").startswith(f"{group}."))
+    return ",".join([choices[group], *changed])
+
+
+def check_overrides(arguments: Sequence[str]) -> None:
+    """Checks every `group=option` of a command line, sweeps ("a,b") and experiments ("+experiment=a") included.
+
+    Raises:
+        UserError: If there is no such option; the message lists those there are.
+    """
+    folders = config_folders(arguments)
+    for argument in arguments:
+        group, equals, value = argument.lstrip("+").partition("=")
+        if not equals or group not in GROUPS or any(sign in value for sign in "()[]{}$"):
+            continue
+        for name in (part.strip("'\" ") for part in value.split(",")):
+            known = options(group, folders)
+            if name.removesuffix(".yaml") not in known:
+                near = difflib.get_close_matches(name, known, 1, 0.5)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                raise UserError(f"{argument}: there is no {group} {name!r}.{hint} There are: {', '.join(known)}.")
+
+
+def explained(error: Exception, arguments: Sequence[str]) -> str:
+    """Hydra's message; for a setting that does not exist the nearest that does."""
+    message = str(error)
+    unknown = re.search(r"Could not override '([^']+)'", message)
+    if not unknown or unknown[1] in GROUPS:
+        return message
+    known = _settings(arguments)
+    near = difflib.get_close_matches(unknown[1], known, 1)
+    parent = unknown[1].rpartition(".")[0]
+    beside = [name for name in known if name.rpartition(".")[0] == parent]
+    if not near and not beside:
+        return message
+    hint = f" Did you mean {near[0]}?" if near else ""
+    listed = f" There are: {', '.join(beside)}." if beside else ""
+    return f"there is no setting {unknown[1]!r}.{hint}{listed}"
+
+
+def _settings(arguments: Sequence[str]) -> list[str]:
+    """Dotted names of the settings, under the groups that a command line chooses."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    chosen = [a.split(",")[0] for a in arguments if a.partition("=")[0] in GROUPS]
+    try:
+        with initialize_config_dir(str(CONFIGS.resolve()), version_base="1.3"):
+            config = OmegaConf.to_container(compose("run", chosen))
+    except (HydraException, OmegaConfBaseException):
+        return []
+    return [name for name, _ in leaves(config)] if isinstance(config, dict) else []  # pyright: ignore[reportArgumentType]
+
+
+def _folder(entry: str) -> Iterator[Path]:
+    """The folder of an entry of Hydra's search path: a path, file://path or pkg://package."""
+    if entry.startswith("pkg://"):
+        spec = importlib.util.find_spec(entry.removeprefix("pkg://").replace("/", "."))
+        yield from map(Path, (spec and spec.submodule_search_locations) or [])
+    else:
+        yield Path(entry.removeprefix("file://"))

@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+import falip
+from benchmarks.run.text import RunTexts, TextProtocol
+from falip import UserError
+from falip.scoring import component_scores
+
+POOL = ["the red dog", "the blue cat", "the dog", "a cat", "the left dog", "the red cat"]
+OWN = ["the dog", "a cat"]
+
+
+@pytest.fixture
+def backbone(random_clip):
+    return random_clip()
+
+
+@pytest.fixture
+def images():
+    return torch.nn.functional.normalize(torch.randn(2, 3, 32, generator=torch.manual_seed(0)), dim=-1)
+
+
+def scored(backbone, images, prompt=None, **settings):
+    run = RunTexts(TextProtocol("a photo of {}", **settings), prompt or falip.Plain(), POOL)
+    texts, mean = run.embed(backbone, OWN)
+    return run, component_scores(images, texts, backbone.logit_scale, mean)
+
+
+def naive(backbone, images, own, others, template="a photo of {}"):
+    """Each score less the mean of the scores of the other texts, component by component."""
+    mine = backbone.encode_text([template.format(text) for text in own])
+    theirs = backbone.encode_text([template.format(text) for text in others])
+    means = (backbone.logit_scale * images @ theirs.T).mean(-1, keepdim=True)
+    return backbone.logit_scale * images @ mine.T - means
+
+
+def test_nothing_is_subtracted_by_default(backbone, images):
+    run, found = scored(backbone, images)
+    assert run.subtracted == []
+    torch.testing.assert_close(found, backbone.logit_scale * images @ run.embed(backbone, OWN)[0].T)
+
+
+def test_subtraction_is_the_mean_score_of_the_pool_for_each_component(backbone, images):
+    run, found = scored(backbone, images, subtract=4, seed=3)
+    assert len(run.subtracted) == len(set(run.subtracted)) == 4 and set(run.subtracted) <= set(POOL)
+    torch.testing.assert_close(found, naive(backbone, images, OWN, run.subtracted), atol=1e-5, rtol=0)
+
+
+def test_a_pool_that_is_too_small_is_taken_whole(backbone, images):
+    run, found = scored(backbone, images, subtract=500)
+    assert sorted(run.subtracted) == sorted(POOL)
+    torch.testing.assert_close(found, naive(backbone, images, OWN, POOL), atol=1e-5, rtol=0)
+
+
+def test_the_images_own_expressions_can_be_left_out(backbone, images):
+    _, found = scored(backbone, images, subtract=500, leave_out_own=True)
+    others = [text for text in POOL if text not in OWN]
+    torch.testing.assert_close(found, naive(backbone, images, OWN, others), atol=1e-5, rtol=0)
+    assert not torch.allclose(found, naive(backbone, images, OWN, POOL), atol=1e-3)
+
+
+def test_the_choice_is_seeded():
+    draws = [
+        RunTexts(TextProtocol("{}", subtract=3, seed=seed), falip.Plain(), POOL).subtracted for seed in (0, 0, 1, 2, 3)
+    ]
+    assert draws[0] == draws[1] and any(draw != draws[0] for draw in draws[2:])
+
+
+def test_a_prompts_own_template_has_precedence_for_all_texts(backbone, images):
+    _, found = scored(backbone, images, prompt=falip.Shade(), subtract=500)
+    expected = naive(backbone, images, OWN, POOL, template="{} is in red color.")
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_texts_that_were_cut_are_counted_for_this_run_only(backbone):
+    long = "the red dog " * 20
+    first = RunTexts(TextProtocol("{}"), falip.Plain(), [])
+    first.embed(backbone, [long, "dog"])
+    second = RunTexts(TextProtocol("{}"), falip.Plain(), [])
+    second.embed(backbone, ["dog"])
+    third = RunTexts(TextProtocol("{}"), falip.Plain(), [])
+    third.embed(backbone, [long])  # known already, and still cut
+    assert [run.truncated([backbone]) for run in (first, second, third)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("settings", [{"template": "a photo"}, {"subtract": -1}, {"seed": -1}])
+def test_settings_without_a_meaning_are_errors(settings):
+    with pytest.raises(UserError, match=f"text.{next(iter(settings))}"):
+        TextProtocol(**{"template": "{}"} | settings)

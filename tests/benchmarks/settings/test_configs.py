@@ -1,0 +1,96 @@
+"""Every configuration composes, is classified, and runs small."""
+
+import re
+
+import pytest
+from omegaconf import OmegaConf
+from small_jobs import LABELS, composed
+
+from benchmarks.run.job import Job
+from benchmarks.settings.choices import CONFIGS, check_overrides, options
+from benchmarks.settings.identity import classify, leaves
+from falip import UserError
+
+EMBEDDED = ("rec/shapes", "classification/shapes", "pointcloud/solids")
+GRIDS = {"vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14", "vit_l14_336": "ViT-L/14@336"}
+CHOICES = [f"{group}={name}" for group in ("backbone", "prompt", "task", "text") for name in options(group)]
+CHOICES += [f"+experiment={name}" for name in options("experiment")]
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_composes_and_every_leaf_of_it_is_identity_or_runtime(choice):
+    tree = OmegaConf.to_container(composed([choice]), resolve=True, throw_on_missing=True)
+    kinds = {leaf: classify(leaf) for leaf, _ in leaves(tree)}  # pyright: ignore[reportArgumentType]
+    assert {"prompt._target_", "task.name", "text.template"} <= kinds.keys()
+    assert all(kind == "runtime" for leaf, kind in kinds.items() if leaf.endswith((".root", ".device")))
+
+
+@pytest.mark.parametrize("name", options("prompt"))
+@pytest.mark.parametrize("task", ["rec/shapes", "classification/shapes"])
+def test_every_prompt_runs(job, name, task):
+    changes = ["task.dataset.scenes=2"] if task == "rec/shapes" else ["task.dataset.scenes=2", "task.dataset.region=mask"]
+    one = job(f"prompt={name}", f"task={task}", *changes)
+    one.execute()
+    info, frame = one.folder.info, one.folder.frame()
+    assert info["status"] == "complete" and len(frame) == one.expected
+    assert frame["scores"].map(lambda scores: bool((scores == scores).all())).all()
+    assert len(info["components"]) == len(frame["component_scores"].iloc[0])
+
+
+@pytest.mark.parametrize("name", ["foveal", "foveal_tokens", "plain", "crop"])
+def test_prompts_run_on_depth_maps(job, name):
+    one = job(f"prompt={name}", "task=pointcloud/solids", "task.dataset.samples=2")
+    one.execute()
+    views = len(one.folder.info["components"])
+    assert views == len(one.folder.frame()["component_scores"].iloc[0]) and views % 6 == 0
+    assert all(re.search(r"/view[0-5]$", name) for name in one.folder.info["components"])
+
+
+@pytest.mark.parametrize("name", sorted(GRIDS))
+def test_every_backbone_of_the_hub_runs_from_a_folder_of_its_shape(clip_folder, tmp_path, name):
+    overrides = [
+        f"backbone={name}",
+        f"backbone.name={clip_folder(GRIDS[name])}",
+        "task.limit=1",
+        f"results_root={tmp_path}",
+    ]
+    one = Job(composed(overrides), LABELS)
+    one.execute()
+    assert one.folder.info["status"] == "complete"
+
+
+def test_the_sum_of_two_backbones_runs_from_folders(clip_folder, tmp_path):
+    config = composed(["backbone=vit_b16_l14", "task.limit=1", f"results_root={tmp_path}"])
+    for member, grid in zip(config.backbone.members, ("ViT-B/16", "ViT-L/14"), strict=True):
+        member.name = str(clip_folder(grid))
+    one = Job(config, LABELS)
+    one.execute()
+    assert len(one.folder.info["identity"]["backbone"]) == 2
+
+
+def test_a_backbone_that_is_not_here_says_how_to_get_it():
+    with pytest.raises(UserError, match=r"scripts\.data weights --backbone openai/clip-vit-base-patch16"):
+        _ = Job(composed(["backbone=vit_b16"]), LABELS).identity
+
+
+@pytest.mark.parametrize("name", [name for name in options("task") if name not in EMBEDDED])
+def test_every_task_on_real_data_names_the_data_folder_where_there_is_none(tmp_path, name):
+    rows = ["task.dataset.rows=" + str(tmp_path / "nowhere")] if name.endswith("_rows") else []
+    with pytest.raises(UserError, match=rf"{tmp_path}.*(python -m scripts\.data|task\.dataset\.rows)"):
+        _ = Job(composed([f"task={name}", f"data_root={tmp_path / 'nowhere'}", *rows]), LABELS).identity
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_gives_its_command_and_sweeps_choices_that_exist(name):
+    text = (CONFIGS / "experiment" / f"{name}.yaml").read_text()
+    assert f"+experiment={name}" in text
+    swept = OmegaConf.create(text)
+    assert swept.hydra.mode == "MULTIRUN"
+    for key, value in swept.hydra.sweeper.params.items():
+        check_overrides([f"{key}={str(value).replace(' ', '')}"])
+
+
+@pytest.mark.parametrize("choice", [c for c in CHOICES if not c.startswith("+")])
+def test_every_configuration_opens_with_a_comment(choice):
+    group, _, name = choice.partition("=")
+    assert (CONFIGS / group / f"{name}.yaml").read_text().startswith("#")

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.data.samples import Picture, Query, Sample
+from benchmarks.tasks.classification import RegionClassification
+from benchmarks.tasks.pointcloud import PointCloudRecognition
+from falip import Region, UserError
+
+
+class Names:
+    class_names = ("tree_swallow", "crow", "night_hawk")
+
+
+def task(kind):
+    return kind(dataset=Names(), name="classification/test", split="test", template="a photo of a {}.")
+
+
+def sample(views=1, label=1, regions=1):
+    region = Region.from_box(0, 0, 4, 4)
+    return Sample(
+        "one", (Picture(Image.new("RGB", (8, 8)), (region,) * regions),) * views, (Query("one", "crow", label=label),)
+    )
+
+
+def test_class_names_are_read_as_words():
+    assert task(RegionClassification).texts(sample()) == ["tree swallow", "crow", "night hawk"]
+
+
+def test_the_class_with_the_highest_score_is_the_decision():
+    (record,) = task(RegionClassification).decide(sample(), np.float32([[[1.0, 3.0, 2.0]]]), "sum", 0)
+    assert (record.prediction, record.correct, record.rank, record.candidates) == (1, True, 1, 3)
+    assert record.margin == pytest.approx(1.0) and record.chance == pytest.approx(1 / 3)
+    assert np.isnan(record.iou) and record.candidate_correct == ()
+
+
+def test_views_are_summed_with_equal_weights_and_each_is_stored():
+    scores = np.float32([[[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 2.0, 0.0]]])
+    (record,) = task(PointCloudRecognition).decide(sample(views=3), scores, "sum", 2)
+    assert record.scores == (3.0, 4.0, 0.0) and record.correct and record.outside == 2
+    assert np.shape(record.component_scores) == (3, 3) and record.component_scores[1] == (0.0, 2.0, 0.0)
+
+
+def test_components_come_first_and_views_within_them():
+    scores = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    (record,) = task(PointCloudRecognition).decide(sample(views=2), scores, "max", 0)
+    assert np.array_equal(np.float32(record.component_scores), scores.reshape(4, 3))
+    assert record.scores == tuple(scores.max(0).sum(0))
+
+
+def test_a_picture_with_two_regions_is_an_error_that_names_the_sample():
+    with pytest.raises(UserError, match="one: recognition needs one region"):
+        task(RegionClassification).pictures(sample(regions=2))
