@@ -27,9 +27,9 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables
-	$(VENV)/python -m benchmarks.sweep +experiment=smoke_rec
-	$(VENV)/python -m benchmarks.sweep +experiment=smoke_classification
-	$(VENV)/python -m benchmarks.sweep +experiment=smoke_pointcloud
+	$(VENV)/python -m benchmarks +experiment=smoke_rec
+	$(VENV)/python -m benchmarks +experiment=smoke_classification
+	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud
 	$(VENV)/python -m benchmarks.tables --experiment smoke_rec
 	$(VENV)/python -m benchmarks.tables --experiment smoke_classification
 	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud
@@ -54,7 +54,7 @@ reproduce: $(READY) ## The paper's tables on real data, side by side with the pu
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \
-	  $(VENV)/python -m benchmarks.sweep +experiment=$$experiment $(ARGS); \
+	  $(VENV)/python -m benchmarks +experiment=$$experiment $(ARGS); \
 	  $(VENV)/python -m benchmarks.tables --experiment $$experiment --data embedded --out results/embedded \
 	    --name $$(test $$experiment = smoke_rec && echo rec || echo $$experiment); \
 	done

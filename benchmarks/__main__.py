@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.settings.choices import check_overrides, explained, label
-from falip import UserError
-
-log = logging.getLogger("benchmarks")
+from benchmarks.settings.choices import check_overrides, explained
+from benchmarks.settings.sweep import asked
+from falip.errors import UserError
 
 
 @hydra.main(version_base="1.3", config_path="../configs", config_name="run")
 def run(config: DictConfig) -> None:
-    """One job: Hydra calls this for a single run and for each run of a sweep."""
-    from benchmarks.run.job import Job, Labels
+    """One job by itself; the jobs of a sweep come through `hydra_plugins.together`."""
+    from benchmarks.run.one_pass import evaluate
 
     chosen = HydraConfig.get()
-    overrides = list(chosen.overrides.task)
-    names = [label(group, chosen.runtime.choices, overrides) for group in ("backbone", "prompt", "text")]
-    labels = Labels(*names, experiment=chosen.runtime.choices.get("experiment"))
-    try:
-        Job(config, labels, overrides).execute()
-    except Exception as error:
-        if chosen.mode == RunMode.MULTIRUN:  # which goes on after a failed job, so what failed is said where it happens
-            log.error("%s failed: %s: %s", " ".join(overrides), type(error).__name__, error)
-        raise
+    (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
+    if error:
+        raise error
 
 
 def _is_long_option(argument: str) -> bool:

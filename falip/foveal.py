@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-import torch
 
 from falip.errors import check_choice, check_number
 from falip.geometry import Geometry
 from falip.regions import ImageSize, Region
+
+if TYPE_CHECKING:
+    import torch
 
 RegionForm = Literal["box", "tokens"]
 EPSILON = 1e-6  # FALIP executor.py, line 44; the paper has it in the same two places
@@ -46,6 +48,8 @@ def foveal_bias(
     Raises:
         UserError: If alpha is negative, sigma is not positive, or there is no such region form.
     """
+    import torch
+
     check_foveal("foveal_bias", alpha, sigma, region_form)
     owners, ranges, covered = _parts(regions, image_size, geometry)
     rows = np.zeros((len(regions), geometry.tokens))
@@ -68,6 +72,8 @@ def covered_tokens(regions: Sequence[Region], image_size: ImageSize, geometry: G
     Returns:
         bool (regions, 1 + rows * cols). Column 0 is CLS and is False.
     """
+    import torch
+
     owners, _, covered = _parts(regions, image_size, geometry)
     tokens = np.zeros((len(regions), geometry.tokens), dtype=bool)
     np.logical_or.at(tokens[:, 1:], owners, covered.reshape(len(owners), -1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,6 +12,16 @@ from falip.errors import UserError
 from falip.regions import ImageSize, Region
 
 Resize = Literal["squash", "crop"]
+MaskForm = Literal["cls_row", "all_rows", "diagonal"]
+Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions"]
+VIT_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
+_WORDS: dict[str, str] = {
+    "cls_row": "a bias on the pooled token's row",
+    "all_rows": "a bias on the rows of all tokens",
+    "diagonal": "a bias on the diagonal",
+    "per_head": "a bias for each head",
+    "interventions": "interventions inside the attention",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,7 @@ class Geometry:
         heads: Attention heads in each layer.
         resize: How an image becomes square: squashed, whatever its aspect (the reference's way for REC), or CLIP's own
             resize of the shorter side followed by a centre crop.
+        abilities: What prompts may do inside the tower; a ViT can do all.
     """
 
     image_size: int
@@ -32,6 +43,17 @@ class Geometry:
     layers: int
     heads: int
     resize: Resize = "squash"
+    abilities: frozenset[Ability] = VIT_ABILITIES
+
+    def check(self, name: str, needs: Collection[Ability]) -> None:
+        """Raises a UserError where what is called `name` needs what the tower cannot do."""
+        lacking = sorted(set(needs) - self.abilities)
+        if lacking:
+            offers = ", ".join(_WORDS[ability] for ability in sorted(self.abilities)) or "pictures alone"
+            raise UserError(
+                f"{name} needs {' and '.join(_WORDS[ability] for ability in lacking)}, which this vision tower does not "
+                f"have. It takes: {offers}. Choose another prompt, or a backbone with a plain ViT."
+            )
 
     @property
     def rows(self) -> int:

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from falip.backbone import Backbone, Sharing
-from falip.errors import UserError
+from falip.backbone import Backbone
 from falip.regions import Region
-from falip.views import Combine, Prompt, make_views
-
-
-def phrase(texts: Sequence[str], template: str, prompt: Prompt) -> list[str]:
-    """The texts as the model reads them: in the prompt's template if it brings one, else in the task's.
-
-    Raises:
-        UserError: If the template has no place for the text, or `texts` is one string and not a list of them.
-    """
-    chosen = prompt.text_template or template
-    if "{}" not in chosen:
-        raise UserError(f'The text template {chosen!r} has no place for the text: write it as "a photo of {{}}".')
-    if isinstance(texts, str):
-        raise UserError(f"Texts come as a list, and got the string {texts!r}: write [{texts!r}].")
-    return [chosen.replace("{}", text) for text in texts]
+from falip.texts import phrase
+from falip.views import Combine, Prompt, Sharing, make_views
 
 
 def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract: Tensor | None = None) -> Tensor:
-    """Scaled cosines.
+    """Scaled cosines; each distinct pair is scored once, so that equal rows have equal scores to the bit.
 
     Args:
         images: Unit-length embeddings (components, regions, D).
@@ -42,18 +27,27 @@ def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract
     Returns:
         float32 (components, regions, texts).
     """
-    return logit_scale * images @ (texts if subtract is None else texts - subtract).T
+    texts, text_places = distinct_rows(texts)
+    wanted = (texts if subtract is None else texts - subtract).T
+    found = []
+    for component in images:
+        rows, places = distinct_rows(component)
+        found.append((logit_scale * rows @ wanted)[places][:, text_places])
+    return torch.stack(found)
+
+
+def distinct_rows(rows: Tensor) -> tuple[Tensor, list[int]]:
+    """The distinct rows of (n, D) in order of appearance, and for each row its place among them."""
+    if len(rows[:, 0].unique()) == len(rows):
+        return rows, list(range(len(rows)))
+    first: dict[bytes, int] = {}
+    places = [first.setdefault(row.numpy().tobytes(), len(first)) for row in rows.contiguous()]
+    return rows[[places.index(i) for i in range(len(first))]], places
 
 
 def combine_components(scores: Tensor, combine: Combine) -> Tensor:
     """(regions, texts) from (components, regions, texts)."""
     return scores.amax(0) if combine == "max" else scores.sum(0)
-
-
-def sample_texts(pool: Sequence[str], count: int, seed: int) -> list[str]:
-    """Texts to subtract: min(count, size of the pool) of the pool, drawn without replacement from a seed."""
-    chosen = np.random.default_rng(seed).choice(len(pool), min(count, len(pool)), replace=False)
-    return [pool[int(i)] for i in sorted(chosen)]
 
 
 @torch.inference_mode()

@@ -1,36 +1,60 @@
-"""The one idea of the library: a prompt turns (image, regions) into views; a view is pixels and an attention bias."""
+"""The one idea of the library: a prompt turns (image, regions) into views; a view is pixels and what is done to attention.
+
+Tensors are named here and made elsewhere, so that a prompt, and with it a run's identity, is known without loading torch.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import torch
 from PIL import Image
 
 from falip.errors import UserError
-from falip.geometry import Geometry
+from falip.geometry import Ability, Geometry, MaskForm
 from falip.regions import Region
 
-MaskForm = Literal["cls_row", "all_rows", "diagonal"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from falip.backbone.attention import LayerAttention
+
 Combine = Literal["sum", "max"]
-InterventionKind = Literal["unleash", "replace_v", "replace_qk", "feature_mask"]
+Sharing = Literal["exact", "frozen", "none"]
 
 
 @dataclass(frozen=True)
 class Bias:
-    """What is added to the attention logits, the same for every head.
+    """What is added to the attention logits of some layers.
 
     Attributes:
-        rows: float32 (views, 1 + rows * cols); column 0 is CLS.
+        rows: float32 (views, tokens), the same for every head, or (views, heads, tokens), with 1 + rows * cols tokens;
+            column 0 is CLS.
         layers: Layers that get it, counted from 0.
         form: The rows of the attention matrix that get it: that of CLS as query (FALIP), all, or each token on itself.
     """
 
-    rows: torch.Tensor
+    rows: Tensor
     layers: tuple[int, ...]
     form: MaskForm = "cls_row"
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What a tower must be able to do for it."""
+        per_head: tuple[Ability, ...] = ("per_head",) if self.rows.ndim == 3 else ()
+        return frozenset((self.form, *per_head))
+
+
+class AttentionChange(Protocol):
+    """What an intervention does inside the attention of a layer.
+
+    A frozen dataclass, so that equal ones are known as equal.
+    """
+
+    def attend(self, attention: LayerAttention) -> Tensor:
+        """The output of the heads for the views, (views, heads, tokens, head size), before the output projection."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,17 +62,18 @@ class Intervention:
     """A change inside the attention of some layers that is more than a bias.
 
     Attributes:
-        kind: What is done; `falip.backbone.interventions` has the formula of each.
+        change: What is done.
         layers: Layers it is done in, counted from 0.
-        reference: For each view the picture (index into `Views.images`) of the plain pass that the intervention
+        reference: For each view the picture (index into `Views.images`) of an independent plain pass that the change
             compares with or takes from; None where it needs none.
-        keep: bool (views, 1 + rows * cols), the tokens that a feature mask keeps; None for other kinds.
+        tokens: For each view one value a token, (views, 1 + rows * cols), such as the tokens to keep; None where it
+            needs none.
     """
 
-    kind: InterventionKind
+    change: AttentionChange
     layers: tuple[int, ...]
     reference: tuple[int, ...] | None = None
-    keep: torch.Tensor | None = None
+    tokens: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +83,56 @@ class Component:
     Attributes:
         name: What tables and records call it.
         image_index: For each view the picture it sees, an index into `Views.images`.
-        bias: The attention bias of its views, or None.
+        biases: Attention biases of its views; those of one layer add up.
         intervention: At most one, or None.
     """
 
     name: str
     image_index: tuple[int, ...]
-    bias: Bias | None = None
+    biases: tuple[Bias, ...] = ()
     intervention: Intervention | None = None
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What a tower must be able to do for it."""
+        wanted: set[Ability] = {ability for bias in self.biases for ability in bias.needs}
+        if self.intervention:
+            wanted.add("interventions")
+        return frozenset(wanted)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Layers that any of its biases touches, ascending."""
+        return tuple(sorted({layer for bias in self.biases for layer in bias.layers}))
+
+    @property
+    def bias_map(self) -> Tensor | None:
+        """For pictures: its biases added up, mean over heads, (views, 1 + rows * cols); None without any."""
+        flat = [bias.rows if bias.rows.ndim == 2 else bias.rows.mean(1) for bias in self.biases]
+        return sum(flat[1:], flat[0]) if flat else None
+
+    def some(self, views: Sequence[int]) -> Component:
+        """Some of its views, in the order given."""
+        chosen = list(views)
+        biases = tuple(replace(bias, rows=bias.rows[chosen]) for bias in self.biases)
+        intervention = self.intervention
+        if intervention:
+            reference, tokens = intervention.reference, intervention.tokens
+            intervention = replace(
+                intervention,
+                reference=None if reference is None else tuple(reference[v] for v in chosen),
+                tokens=None if tokens is None else tokens[chosen],
+            )
+        return replace(
+            self, image_index=tuple(self.image_index[v] for v in chosen), biases=biases, intervention=intervention
+        )
+
+    def moved(self, place: Sequence[int]) -> Component:
+        """The component with each picture index put through `place`."""
+        intervention = self.intervention
+        if intervention and intervention.reference is not None:
+            intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
+        return replace(self, image_index=tuple(place[i] for i in self.image_index), intervention=intervention)
 
 
 @dataclass(frozen=True)
@@ -76,13 +143,15 @@ class Views:
         images: The distinct pictures (PIL), before the resize to the model's input; empty once `pixels` stand in.
         components: Each has one view for each region, in the order of the regions.
         combine: How the scores of several components become one.
-        pixels: The pictures as one backbone takes them, float32 (images, 3, side, side); see `Backbone.prepare`.
+        pixels: The distinct pictures as one backbone takes them, float32 (images, 3, side, side); see `Backbone.prepare`.
+        keys: For each component and view what it is made of: views with one key are the same view. None until prepared.
     """
 
     images: tuple[Image.Image, ...]
     components: tuple[Component, ...]
     combine: Combine = "sum"
-    pixels: torch.Tensor | None = None
+    pixels: Tensor | None = None
+    keys: tuple[tuple[bytes, ...], ...] | None = None
 
     def __len__(self) -> int:
         """Number of regions."""
@@ -110,39 +179,41 @@ class Prompt(Protocol):
 
 
 def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
-    """The views of a prompt, for an image and regions that any prompt can take.
+    """The views of a prompt, for an image and regions that any prompt can take, and a tower that can do what they ask.
 
     Raises:
-        UserError: If there is no region, or the image is neither RGB nor a depth map (mode "F").
+        UserError: If there is no region, the image is neither RGB nor a depth map (mode "F"), or the prompt asks for what
+            the tower cannot do.
     """
     if not len(regions):
         raise UserError("There is no region to look at: give at least one falip.Region.")
     if image.mode not in ("RGB", "F"):
         raise UserError(f"The image has mode {image.mode!r}; falip takes RGB pictures: image.convert('RGB').")
-    return prompt(image, regions, geometry)
+    views = prompt(image, regions, geometry)
+    for component in views.components:
+        geometry.check(component.name, component.needs)
+    return views
 
 
 def merge_views(batch: Sequence[Views]) -> Views:
     """One `Views` with the regions of all, in order, so that several images fill one forward pass.
 
     Args:
-        batch: Views made by the same prompt, so that their components correspond.
+        batch: Views made by the same prompt, so that their components correspond; all prepared, or none.
     """
     if len(batch) == 1:
         return batch[0]
-    offsets, total = [], 0
-    for views in batch:
-        offsets.append(total)
-        total += len(views.images) if views.pixels is None else len(views.pixels)
+    counts = [len(views.images) if views.pixels is None else len(views.pixels) for views in batch]
+    places = [range(sum(counts[:i]), sum(counts[: i + 1])) for i in range(len(batch))]
     components = tuple(
-        _merge_components(
-            [_moved(views.components[k], range(offset, total)) for views, offset in zip(batch, offsets, strict=True)]
-        )
+        _merged([views.components[k].moved(place) for views, place in zip(batch, places, strict=True)])
         for k in range(len(batch[0].components))
     )
-    prepared = [views.pixels for views in batch if views.pixels is not None]
-    pixels = torch.cat(prepared) if prepared else None
-    return Views(tuple(image for views in batch for image in views.images), components, batch[0].combine, pixels)
+    images = tuple(image for views in batch for image in views.images)
+    if batch[0].pixels is None:
+        return Views(images, components, batch[0].combine)
+    keys = tuple(tuple(key for views in batch for key in (views.keys or ())[k]) for k in range(len(components)))
+    return Views(images, components, batch[0].combine, _concatenated([views.pixels for views in batch]), keys)
 
 
 def join_views(parts: Sequence[Views]) -> Views:
@@ -155,7 +226,7 @@ def join_views(parts: Sequence[Views]) -> Views:
     components: list[Component] = []
     for views in parts:
         place = [_index(images, picture) for picture in views.images]
-        components += [_moved(component, place) for component in views.components]
+        components += [component.moved(place) for component in views.components]
     return Views(tuple(images), tuple(components), parts[0].combine)
 
 
@@ -167,25 +238,36 @@ def _index(images: list[Image.Image], picture: Image.Image) -> int:
     return len(images) - 1
 
 
-def _moved(component: Component, place: Sequence[int]) -> Component:
-    """The component with each picture index put through `place`."""
-    intervention = component.intervention
-    if intervention and intervention.reference is not None:
-        intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
-    return replace(component, image_index=tuple(place[i] for i in component.image_index), intervention=intervention)
-
-
-def _merge_components(parts: Sequence[Component]) -> Component:
+def _merged(parts: Sequence[Component]) -> Component:
     first = parts[0]
-    bias = first.bias and replace(first.bias, rows=torch.cat([part.bias.rows for part in parts if part.bias]))
+    if len({_shape(part) for part in parts}) > 1:
+        raise UserError(
+            f"{first.name} biases other layers, or does other things inside the attention, from one picture to the next; "
+            "the views of one prompt are batched, so they must differ in their rows and pictures alone."
+        )
+    biases = tuple(
+        replace(bias, rows=_concatenated([part.biases[k].rows for part in parts])) for k, bias in enumerate(first.biases)
+    )
     intervention = first.intervention
     if intervention:
         others = [part.intervention for part in parts if part.intervention]
-        references = [i for other in others for i in other.reference or ()]
-        keeps = [other.keep for other in others if other.keep is not None]
+        references = tuple(i for other in others for i in other.reference or ())
         intervention = replace(
             intervention,
-            reference=tuple(references) if intervention.reference is not None else None,
-            keep=torch.cat(keeps) if keeps else None,
+            reference=references if intervention.reference is not None else None,
+            tokens=_concatenated([other.tokens for other in others]) if intervention.tokens is not None else None,
         )
-    return Component(first.name, tuple(i for part in parts for i in part.image_index), bias, intervention)
+    return Component(first.name, tuple(i for part in parts for i in part.image_index), biases, intervention)
+
+
+def _shape(part: Component) -> Any:
+    """What the components of a batch must have in common."""
+    surgery = part.intervention
+    inside = surgery and (surgery.change, surgery.layers, surgery.reference is None, surgery.tokens is None)
+    return tuple((bias.layers, bias.form, bias.rows.ndim) for bias in part.biases), inside
+
+
+def _concatenated(tensors: Sequence[Any]) -> Tensor:
+    import torch
+
+    return torch.cat(list(tensors))

@@ -63,7 +63,7 @@ def _figure(rows: Sequence[tuple[str, Study]], backbone: Backbone) -> Figure:
         drawing.colour_bar(figure, heat, axes[:, 2:4] if column == 3 else axes[:, column], label, horizontal=True)
     layers = ", ".join(map(str, rows[0][1].layers))
     figure.suptitle(
-        f"CLS attention under a foveal mask (mean of the heads of layers {layers}; {backbone.provenance.name})",
+        f"CLS attention under a foveal mask (mean of the heads of layers {layers}; {backbone.weights.name})",
         fontsize=drawing.FONT_SIZE + 1,
     )
     return figure

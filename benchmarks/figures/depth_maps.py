@@ -44,7 +44,7 @@ def draw(backbone: Backbone, first: int, scenes: int) -> Figure:
     sign = "right" if int(total.argmax()) == label else "wrong"
     figure.suptitle(
         f"A {names[label]} from six sides; sum of the scores under the foveal mask: {names[int(total.argmax())]} ({sign}; "
-        f"{backbone.provenance.name})",
+        f"{backbone.weights.name})",
         fontsize=drawing.FONT_SIZE + 1,
     )
     return figure

@@ -59,7 +59,7 @@ def draw(backbone: Backbone, first: int, scenes: int) -> Figure:
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=drawing.FONT_SIZE)
     figure.suptitle(
-        f"Referring expressions on the embedded benchmark, chosen by outcome ({backbone.provenance.name})",
+        f"Referring expressions on the embedded benchmark, chosen by outcome ({backbone.weights.name})",
         fontsize=drawing.FONT_SIZE + 2,
     )
     return figure

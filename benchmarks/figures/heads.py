@@ -35,7 +35,7 @@ def draw(backbone: Backbone, first: int, scenes: int) -> Figure:
         bar_axes.spines[["top", "right"]].set_visible(False)
         drawing.title(bar_axes, "layer mean", drawing.FONT_SIZE - 1)
     figure.suptitle(
-        f"Head response: |G'h − Gh| of the CLS output, mean of the objects of {scenes} scenes ({backbone.provenance.name})",
+        f"Head response: |G'h − Gh| of the CLS output, mean of the objects of {scenes} scenes ({backbone.weights.name})",
         fontsize=drawing.FONT_SIZE + 1,
     )
     return figure

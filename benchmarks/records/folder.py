@@ -17,6 +17,8 @@ from benchmarks.records.record import Record, read_parts, write_part
 from falip import UserError
 
 RUN_FILE, METRICS_FILE, RECORDS_FOLDER = "run.json", "metrics.json", "records"
+UNIDENTIFIED = "unidentified-"
+"""Begins the name of a folder whose run failed before its identity was known."""
 _MEND_INFO = "Delete this file and give the same command again: what is recorded beside it is kept."
 
 

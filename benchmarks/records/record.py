@@ -73,6 +73,37 @@ class Record:
     error: str = ""
 
 
+def unscored(sample: str, queries: int, regions: int, error: str) -> list[Record]:
+    """Records of a sample that could not be loaded; they are counted and never part of an accuracy."""
+    return [
+        Record(
+            id=f"{sample}/unscored-{q}",
+            group=sample,
+            text="",
+            slice="",
+            candidates=regions,
+            target=-1,
+            prediction=-1,
+            correct=False,
+            score=float("nan"),
+            margin=float("nan"),
+            rank=0,
+            iou=float("nan"),
+            oracle=False,
+            chance=float("nan"),
+            ties=0,
+            tie_accuracy=float("nan"),
+            scores=(),
+            component_scores=(),
+            dropped=0,
+            candidate_correct=(),
+            status="unscored",
+            error=error,
+        )
+        for q in range(queries)
+    ]
+
+
 RECORD_SCHEMA = pa.schema(
     [
         ("id", pa.string()),

@@ -116,8 +116,7 @@ class _Model:
         views = prompt(picture.image, [region], backbone.geometry)
         if len(views.components) != 1:
             return None
-        bias = views.components[0].bias
-        layers = list(bias.layers if bias else backbone.geometry.last_layers(min(4, backbone.geometry.layers)))
+        layers = list(views.components[0].layers or backbone.geometry.last_layers(min(4, backbone.geometry.layers)))
         rows = [
             backbone.attention(picture.image, [region], one)[0, layers].mean((0, 1)).numpy() for one in (Plain(), prompt)
         ]

@@ -119,8 +119,9 @@ class _Drawer:
         view: dict[str, Any] = {"image": self._number(image)}
         if image.size == picture.image.size:
             view |= {"box": _rounded([region.clipped(image.size).box])[0], "size": image.size}
-        if geometry is not None and component.bias is not None:
-            grid = component.bias.rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
+        rows = component.bias_map
+        if geometry is not None and rows is not None:
+            grid = rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
             view |= {"mask": _mask(grid), "window": window(geometry, image)}
         return view
 

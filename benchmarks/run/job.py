@@ -1,84 +1,80 @@
-"""One run from a composed configuration: identity, folder, evaluation, metrics."""
+"""One run: its identity and folder, what it lacks, and what it writes; torch is loaded where something is to do."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-from benchmarks.measure.formats import accuracy
-from benchmarks.measure.metrics import metrics_for
+from benchmarks.data.files import sha256
 from benchmarks.records.folder import METRICS_FILE, RunFolder, write_json
 from benchmarks.records.record import SCHEMA_VERSION, Record
 from benchmarks.run import provenance
-from benchmarks.run.evaluation import Evaluation, Runtime, Variant, subset
+from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.settings.building import build, checked_arguments
 from benchmarks.settings.identity import classify, describe, kind_of, leaves, run_id
-from falip import Backbone, UserError, load_backbone
+from benchmarks.settings.subset import subset
+from benchmarks.settings.sweep import Asked
+from benchmarks.tasks import Task
+from falip.errors import UserError
+from falip.weights import BackboneSettings, find_weights
+
+if TYPE_CHECKING:
+    from falip.backbone import Backbone
 
 log = logging.getLogger(__name__)
 
 LIMIT_SEED = 0
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What people call a run: the choices in each group, with their overrides, and the experiment that asks for it."""
-
-    backbone: str
-    prompt: str
-    text: str
-    experiment: str | None = None
-
-
 class Job:
     """One run.
 
     Args:
-        config: The composed configuration.
-        labels: Names of the choices.
-        overrides: What was given on the command line, for the record.
+        asked: Its configuration and labels.
+        tasks: Tasks that jobs beside this one have built, by their settings; a new one is added.
+
+    Raises:
+        UserError: If a setting has no meaning.
     """
 
-    def __init__(self, config: DictConfig, labels: Labels, overrides: Sequence[str] = ()) -> None:
-        self.config, self.overrides, self.experiment = config, list(overrides), labels.experiment
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    def __init__(self, asked: Asked, tasks: dict[str, Task] | None = None) -> None:
+        self.overrides, self.experiment = list(asked.overrides), asked.labels.experiment
+        plain = OmegaConf.to_container(asked.config, resolve=True, throw_on_missing=True)
         self.resolved: dict[str, Any] = plain  # pyright: ignore[reportAttributeAccessIssue]
         for leaf, _ in leaves(self.resolved):
             classify(leaf)
         self.runtime = Runtime(**checked_arguments(Runtime, self.resolved["runtime"], "runtime"))
-        if config.approximation not in ("none", "frozen"):
-            raise UserError(f"approximation={config.approximation}: choose from none, frozen.")
-        self.task = build(self.resolved["task"], "task")
+        if self.resolved["approximation"] not in ("none", "frozen"):
+            raise UserError(f"approximation={self.resolved['approximation']}: choose from none, frozen.")
+        self.task = _task(self.resolved["task"], {} if tasks is None else tasks)
         self.prompt = build(self.resolved["prompt"], "prompt")
         self.protocol = TextProtocol(**checked_arguments(TextProtocol, self.resolved["text"], "text"))
+        members = self.resolved["backbone"].get("members", [self.resolved["backbone"]])
+        self.settings = [BackboneSettings(**checked_arguments(BackboneSettings, one, "backbone")) for one in members]
         self.labels = {
             "task": self.task.name,
             "split": self.task.split,
-            "backbone": labels.backbone,
-            "prompt": labels.prompt,
-            "text": labels.text,
+            "backbone": asked.labels.backbone,
+            "prompt": asked.labels.prompt,
+            "text": asked.labels.text,
         }
         proposals = getattr(self.task, "proposals", None)
         if proposals:
             self.labels["proposals"] = proposals
 
-    @cached_property
+    @property
     def backbones(self) -> list[Backbone]:
         """The backbones of the run; each is loaded once for each process."""
-        settings = self.resolved["backbone"]
-        members = settings.get("members", [settings])
-        checked = [checked_arguments(load_backbone, member, "backbone") for member in members]
-        return [_backbone(self.runtime.compile, **arguments) for arguments in checked]
+        return [_backbone(self.runtime.compile, settings) for settings in self.settings]
 
     @cached_property
     def identity(self) -> dict[str, Any]:
@@ -86,13 +82,18 @@ class Job:
         rules = {k: v for k, v in describe_rules(self.task).items() if k != "limit"}
         return {
             "task": rules | {"dataset": self.task.dataset.identity},
-            "backbone": [backbone.identity for backbone in self.backbones],
+            "backbone": [self._backbone_identity(settings) for settings in self.settings],
             "prompt": describe(self.prompt),
             "text": describe(self.protocol),
             "approximation": self.resolved["approximation"],
             "limit": self.task.limit,
             "limit_seed": LIMIT_SEED if self.task.limit else None,
         }
+
+    def _backbone_identity(self, settings: BackboneSettings) -> dict[str, Any]:
+        """Known without a model, unless the hub must first say which revision is meant."""
+        weights = find_weights(settings.name, settings.revision, sha256)
+        return settings.identity(weights) if weights.known else _backbone(self.runtime.compile, settings).identity
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -109,10 +110,6 @@ class Job:
         """Number of records of the complete run."""
         index = self.task.dataset.index
         return sum(index[i].queries for i in self.samples)
-
-    def execute(self) -> None:
-        """Runs what is missing."""
-        execute([self])
 
     @property
     def title(self) -> str:
@@ -153,8 +150,8 @@ class Job:
     def _experiments(self, info: dict[str, Any]) -> list[str]:
         return sorted({*info.get("experiments", []), *([self.experiment] if self.experiment else [])})
 
-    def start(self) -> tuple[Variant, list[int]]:
-        """Writes that the run has begun; returns what is to be evaluated, and the samples that lack a record."""
+    def start(self) -> tuple[RunTexts, frozenset[str], list[int]]:
+        """Writes that the run has begun; returns its texts, the samples recorded, and indices of those that are not."""
         done = frozenset(self.folder.frame()["group"])
         index, (shard, shards) = self.task.dataset.index, self.runtime.part
         todo = [i for i in self.samples[shard::shards] if index[i].id not in done]
@@ -167,38 +164,38 @@ class Job:
         texts = RunTexts(self.protocol, self.prompt, self._pool())
         self._started = self._info(len(texts.subtracted))
         self.folder.write_info(self._started)
-        return Variant(self.prompt, texts, self._save, done), todo
+        return texts, done, todo
+
+    def save(self, records: list[Record], components: list[str]) -> None:
+        """Adds records, and at the first that were scored the names of the rows of their component scores."""
+        if components and not self._started["components"]:
+            self._started["components"] = components
+            self.folder.write_info(self._started)
+        self.folder.write_records(records, self.runtime.part)
 
     def fail(self, error: BaseException) -> None:
         """Writes that and why the run has failed."""
-        failure = {"type": type(error).__name__, "message": str(error)}
         with suppress(UserError):  # a full disk must not hide what went wrong
-            self.folder.write_info(self._started | {"status": "failed", "finished": _now(), "error": failure})
+            self.folder.write_info(self._started | {"status": "failed", "finished": now(), "error": described(error)})
 
-    def _save(self, records: list[Record]) -> None:
-        self.folder.write_records(records, self.runtime.part)
-
-    def finish(self, variant: Variant, seconds: Mapping[str, float]) -> None:
+    def finish(self, texts: RunTexts, seconds: Mapping[str, float]) -> None:
         """Writes metrics, counts and timing, and last of all that the run is complete."""
+        from benchmarks.measure.formats import accuracy  # statistics take a second to load, and a complete run needs none
+        from benchmarks.measure.metrics import metrics_for
+
         info, frame = self._started, self.folder.frame()
         shares = self.identity["task"]["dataset"].get("group_shares")
         metrics = metrics_for(self.labels["task"].split("/")[0], frame, shares)
         write_json(self.folder.path / METRICS_FILE, metrics)
-        # A run that is continued keeps the names: only the part that encodes something learns them.
-        info["components"] = self._component_rows(variant.component_names) or info["components"]
+        counts = metrics["counts"]
         info["counts"] |= {
-            "scored": int((frame["status"] == "scored").sum()),
-            "unscored": int((frame["status"] == "unscored").sum()),
-            "fallback": int(frame["fallback"].sum()),
-            "ties": int((frame["ties"] > 1).sum()),
-            "dropped": int(frame.drop_duplicates("group")["dropped"].sum()),
-            "outside": int(frame.drop_duplicates("group")["outside"].sum()),
-            "samples": int(frame["group"].nunique()),
-            "truncated_texts": variant.texts.truncated(self.backbones),
+            "scored": counts["n"],
+            "truncated_texts": texts.truncated(self.backbones),
+            **{key: counts[key] for key in ("unscored", "fallback", "ties", "dropped", "outside", "samples")},
         }
         info["timing"] = {stage: round(value, 3) for stage, value in sorted(seconds.items())}
         if len(frame) == self.expected:
-            info |= {"status": "complete", "finished": _now()}
+            info |= {"status": "complete", "finished": now()}
         elif self.runtime.part == (0, 1):
             raise UserError(
                 f"{self.folder.path} holds {len(frame)} records, and the index of the data set promised {self.expected}: "
@@ -207,28 +204,20 @@ class Job:
         self.folder.write_info(info)
         log.info("%s: accuracy %s", self.labels["prompt"], accuracy(metrics))
 
-    def _component_rows(self, names: list[str]) -> list[str]:
-        """Names of the rows of `component_scores`: for several pictures one for each component and picture."""
-        first = self.task.dataset.load(self.samples[0]) if names else None
-        views = len(first.pictures) if first else 1
-        if views == 1:
-            return names
-        return [f"{name}/view{view}" for name in names for view in range(views)]
-
     def _pool(self) -> list[str]:
         """Texts that may be subtracted: all expressions of the split, or all class names."""
         if not self.protocol.subtract:
             return []
-        dataset = self.task.dataset
+        dataset: Any = self.task.dataset
         return [name.replace("_", " ") for name in dataset.class_names] or dataset.expressions()
 
     def _info(self, subtracted: int) -> dict[str, Any]:
-        previous = self.folder.info or {}
+        previous, backbone = self.folder.info or {}, self.identity["backbone"][0]
         return {
             "schema": SCHEMA_VERSION,
             "run_id": self.folder.path.name,
             "status": "started",
-            "started": previous.get("started") or _now(),
+            "started": previous.get("started") or now(),
             "finished": None,
             "labels": self.labels,
             "identity": self.identity,
@@ -242,46 +231,15 @@ class Job:
             "versions": provenance.versions(),
             "device": provenance.machine(self.runtime.device),
             "numerics": {
-                "dtype": self.backbones[0].identity["dtype"],
+                "dtype": backbone["dtype"],
                 "tf32": False,
                 "attention": "scaled_dot_product_attention",
-                "image_processor": self.backbones[0].identity["image_processor"],
+                "image_processor": backbone["image_processor"],
                 "seeds": {"limit": LIMIT_SEED, "subtract": self.protocol.seed},
             },
             "timing": {},
             "error": None,
         }
-
-
-def execute(jobs: Sequence[Job]) -> None:
-    """Runs what is missing of some jobs that differ in nothing but prompt and text, in one pass over their samples.
-
-    Each run's folder holds what it would hold if it had been made alone, but for the time, which is that of all.
-    """
-    pending = [job for job in jobs if job.wants_running()]
-    if not pending:
-        return
-    first = pending[0]
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    with ExitStack() as locks:
-        for job in pending:
-            locks.enter_context(job.folder.locked(job.runtime.part))
-            if job.runtime.overwrite == "always":
-                job.folder.clear()
-        variants, todo = zip(*(job.start() for job in pending), strict=True)
-        unfinished = list(pending)
-        try:
-            evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, first.resolved["approximation"])
-            evaluation.run(sorted(set().union(*todo)), first.title if len(pending) == 1 else f"{len(pending)} runs")
-            together = {"runs_together": len(pending)} if len(pending) > 1 else {}
-            for job, variant in zip(pending, variants, strict=True):
-                job.finish(variant, evaluation.seconds | together)
-                unfinished.remove(job)
-        except BaseException as error:
-            for job in unfinished:
-                job.fail(error)
-            raise
 
 
 def describe_rules(task: Any) -> dict[str, Any]:
@@ -290,13 +248,29 @@ def describe_rules(task: Any) -> dict[str, Any]:
     return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 
 
+def described(error: BaseException) -> dict[str, str]:
+    """What run.json says of an error."""
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def now() -> str:
+    """The time as run.json has it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _task(settings: Mapping[str, Any], known: dict[str, Task]) -> Task:
+    """The task of some settings, built once for jobs that have them in common: an index may take seconds to read."""
+    key = repr(settings)
+    if key not in known:
+        known[key] = build(settings, "task")
+    return known[key]
+
+
 @cache
-def _backbone(compiled: bool, **settings: Any) -> Backbone:
-    backbone = load_backbone(settings.pop("name"), **settings)
+def _backbone(compiled: bool, settings: BackboneSettings) -> Backbone:
+    from falip.backbone import load_backbone
+
+    backbone = load_backbone(**asdict(settings))
     if compiled:
         backbone.compile()
     return backbone
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from falip.errors import UserError
+from falip.texts import phrase, sample_texts
+from falip.views import Prompt
 
-from falip import Backbone, Prompt, UserError
-from falip.scoring import phrase, sample_texts
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from falip.backbone import Backbone
 
 
 @dataclass(frozen=True)
@@ -66,4 +70,4 @@ class RunTexts:
     def _encode(self, backbone: Backbone, texts: Sequence[str]) -> Tensor:
         phrases = phrase(texts, self._protocol.template, self._prompt)
         self._used.update(phrases)
-        return torch.clone(backbone.encode_text(phrases))
+        return backbone.encode_text(phrases).clone()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from benchmarks.settings.choices import CONFIGS, check_overrides, explained, label
+from benchmarks.settings.choices import CONFIGS, check_overrides, explained
+from benchmarks.settings.sweep import Asked, Composer, asked
 from falip.errors import UserError
-
-_NAMED = ("backbone", "prompt", "text")
 
 
 @dataclass(frozen=True)
@@ -52,30 +50,26 @@ def _runs(arguments: list[str]) -> Iterator[Expected]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+    composed = Composer(lambda overrides: compose("run", list(overrides), return_hydra_config=True))
     parser = OverridesParser.create()
     given = parser.parse_overrides(arguments)
     fixed = [text for text, override in zip(arguments, given, strict=True) if not override.is_sweep_override()]
-    swept = compose("run", fixed, return_hydra_config=True).hydra.sweeper.params or {}
+    swept = composed(fixed).hydra.sweeper.params or {}
     lines = [f"{name}={value}" for name, value in swept.items()] + arguments
-    memory: dict[tuple[str, ...], Any] = {}
-    for job in BasicSweeper.split_arguments(parser.parse_overrides(lines), None)[0]:
-        # Names of prompts are known without composing, which takes its time for hundreds of runs.
-        rest = tuple(override for override in job if override.partition("=")[0].partition(".")[0] != "prompt")
-        if rest not in memory:
-            memory[rest] = compose("run", list(rest), return_hydra_config=True)
-        yield _expected(memory[rest], job)
+    for overrides in BasicSweeper.split_arguments(parser.parse_overrides(lines), None)[0]:
+        config = composed(overrides)
+        yield _expected(asked(config, config.hydra.runtime.choices, overrides))
 
 
-def _expected(config: Any, overrides: Sequence[str]) -> Expected:
-    choices: Mapping[str, str] = dict(config.hydra.runtime.choices)
-    chosen = dict(override.split("=", 1) for override in overrides)
-    names = {group: label(group, {**choices, group: chosen.get(group, choices[group])}, overrides) for group in _NAMED}
-    task = config.task
+def _expected(job: Asked) -> Expected:
+    task, labels = job.config.task, job.labels
     return Expected(
         task=task.name,
         split=task.split,
-        **names,
+        backbone=labels.backbone,
+        prompt=labels.prompt,
+        text=labels.text,
         proposals=task.get("proposals") or "",
-        approximation=config.approximation,
+        approximation=job.config.approximation,
         limit=task.get("limit"),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from benchmarks.data.shapes import ReferringShapes
-from benchmarks.run.evaluation import Evaluation, Runtime, Variant
+from benchmarks.run.evaluation import Evaluation, Variant
+from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.tasks.rec import ReferringExpressions
 from falip import Backbone, Blur, Crop, Ensemble, Foveal, Prompt
@@ -19,7 +20,7 @@ def wait_shares(backbone: Backbone, scenes: int, workers: tuple[int, ...] = (0, 
     for name, prompt in PROMPTS.items():
         for count in workers:
             task = ReferringExpressions(ReferringShapes(scenes), "rec/shapes", "test", "gt")  # pyright: ignore[reportArgumentType]
-            variant = Variant(prompt, RunTexts(TextProtocol("a photo of {}"), prompt, []), lambda records: None)
+            variant = Variant(prompt, RunTexts(TextProtocol("a photo of {}"), prompt, []), lambda *_: None)
             evaluation = Evaluation(task, [backbone], [variant], Runtime(workers=count, progress=False))
             with torch.inference_mode():
                 evaluation.run(range(scenes), name)

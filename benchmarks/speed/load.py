@@ -13,7 +13,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from benchmarks.embedded.shapes import rec_scene
 from falip import Backbone, Foveal, Region, UserError, Views, load_backbone
-from falip.backbone.backbone import Provenance
+from falip.backbone.loading import clip_backbone
+from falip.weights import Weights
 
 RANDOM = "vit-b16-random"
 BEGIN, END = 49406, 49407  # of CLIP's tokenizer
@@ -56,7 +57,7 @@ def backbone_of(name: str) -> Backbone:
         vision = {"patch_size": 16, "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072}
         model = CLIPModel(CLIPConfig(vision_config={**vision, "num_attention_heads": 12}))
     model.vision_model.config._attn_implementation = model.text_model.config._attn_implementation = "sdpa"
-    return Backbone(model, Words(), CLIPImageProcessorPil(), Provenance(RANDOM))
+    return clip_backbone(model, Words(), CLIPImageProcessorPil(), Weights(RANDOM, None, "random"))
 
 
 def make_load(backbone: Backbone, images: int, regions: int | None, expressions: float, seed: int = 0) -> Load:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, scaled_dot_product_attention
 
 from falip import Backbone, Bias, Views
+from falip.backbone.attention import Heads
 from falip.backbone.text import BATCH, TextEncoder
 from falip.views import merge_views
 
@@ -31,12 +32,12 @@ def first_views(images: Sequence[Views], count: int) -> list[Views]:
     chosen: list[Views] = []
     for views in images:
         component = views.components[0]
-        bias, left = component.bias, count - sum(map(len, chosen))
+        left = count - sum(map(len, chosen))
         if left <= 0:
             break
-        assert bias
-        part = replace(component, image_index=component.image_index[:left], bias=replace(bias, rows=bias.rows[:left]))
-        chosen.append(replace(views, components=(part,)))
+        some = range(len(views))[:left]
+        keys = tuple(tuple(own[v] for v in some) for own in views.keys or ())
+        chosen.append(replace(views, components=(component.some(some),), keys=keys))
     return chosen
 
 
@@ -60,20 +61,20 @@ class FullMask:
 
     bias: Bias
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(self, layer: int, heads: Heads, scale: float) -> Tensor:
         """Attention output before the output projection."""
         mask = None
         if layer in self.bias.layers:
             tokens = self.bias.rows.shape[1]
             mask = torch.zeros(tokens, tokens)
             mask[0] = self.bias.rows[0]
-        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
+        return scaled_dot_product_attention(*heads, attn_mask=mask, scale=scale)
 
 
 @torch.inference_mode()
 def _one_by_one(backbone: Backbone, views: Views) -> Tensor:
-    bias, pixels = views.components[0].bias, views.pixels
-    assert bias and pixels is not None
+    (bias,), pixels = views.components[0].biases, views.pixels
+    assert pixels is not None
     model: Any = backbone.model
     found = [
         model.get_image_features(pixel_values=pixels, control=FullMask(replace(bias, rows=row[None]))).pooler_output

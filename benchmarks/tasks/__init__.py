@@ -23,6 +23,21 @@ class Task(Protocol):
     version: ClassVar[int]
 
     @property
+    def name(self) -> str:
+        """What tables call it: its kind and its data, "rec/refcoco"."""
+        ...
+
+    @property
+    def split(self) -> str:
+        """The data set's split."""
+        ...
+
+    @property
+    def limit(self) -> int | None:
+        """Number of samples of a seeded subset, or None for all."""
+        ...
+
+    @property
     def dataset(self) -> Dataset:
         """Where the samples come from."""
         ...

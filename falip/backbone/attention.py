@@ -1,4 +1,4 @@
-"""Attention with a bias or an intervention, run inside the unmodified transformers tower.
+"""Attention with biases or an intervention, run inside the unmodified transformers tower.
 
 transformers lets a model choose its attention function by name and hands keyword arguments of the forward call down to it.
 `controlled_attention` is registered under such a name; without a control it is plain scaled-dot-product attention.
@@ -6,16 +6,48 @@ transformers lets a model choose its attention function by name and hands keywor
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from falip.geometry import MaskForm
 from falip.views import Bias, Intervention
 
 ATTENTION_NAME = "falip"
+
+
+class Heads(NamedTuple):
+    """Queries, keys and values of one layer, each (views, heads, tokens, head size); token 0 is CLS."""
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class LayerAttention:
+    """What an `AttentionChange` gets to see of one layer.
+
+    Attributes:
+        layer: Which one, counted from 0.
+        own: Of the views themselves.
+        attend: Output of the heads for queries, keys and values, under the biases of the views.
+        plain: Of each view's reference in the independent plain pass; None where the intervention names none.
+        plain_output: What the heads made of them there, (views, heads, tokens, head size).
+        tokens: `Intervention.tokens`, on the device.
+    """
+
+    layer: int
+    own: Heads
+    attend: Callable[[Heads], Tensor]
+    plain: Heads | None = None
+    plain_output: Tensor | None = None
+    tokens: Tensor | None = None
 
 
 @dataclass
@@ -25,75 +57,78 @@ class AttentionControl:
     The batch holds the views first and after them the plain pictures that an intervention refers to.
 
     Attributes:
-        bias: The bias of the views, or None.
-        intervention: The intervention on the views, or None; its `reference` counts plain pictures of this batch from 0.
         views: Number of views; the rest of the batch is plain.
-        captured: For each layer the attention weights of the CLS row, float32 (views, heads, tokens); None if not asked.
+        biases: The biases of the views.
+        intervention: The intervention on the views, or None; its `reference` counts plain pictures of this batch from 0.
+        captured: Takes for each layer the attention weights of the CLS row, float32 (views, heads, tokens); None if not
+            asked.
     """
 
     views: int
-    bias: Bias | None = None
+    biases: Sequence[Bias] = ()
     intervention: Intervention | None = None
-    captured: list[Tensor] | None = field(default=None)
+    captured: dict[int, Tensor] | None = field(default=None)
 
-    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    def attend(self, layer: int, heads: Heads, scale: float) -> Tensor:
         """Attention output before the output projection, (batch, heads, tokens, head size)."""
-        n, kind = self.views, self._kind(layer)
-        if kind in ("replace_v", "replace_qk", "feature_mask"):
-            query, key, value = self._replaced(kind, query, key, value)
-        rows = self.bias.rows.to(query) if self.bias and layer in self.bias.layers else None
-        form = self.bias.form if self.bias else "cls_row"
-        if self.captured is not None:
-            row = None if rows is None or form == "diagonal" else rows
-            self.captured.append(_cls_weights(query[:n], key[:n], scale, row))
-        views = biased_attention(query[:n], key[:n], value[:n], scale, rows, form)
-        plain = scaled_dot_product_attention(query[n:], key[n:], value[n:], scale=scale) if len(query) > n else views[:0]
-        if kind == "unleash":
-            views[:, :, 0] = 2 * views[:, :, 0] - plain[self._reference(), :, 0]
-        return torch.cat([views, plain])
-
-    def _kind(self, layer: int) -> str | None:
-        return self.intervention.kind if self.intervention and layer in self.intervention.layers else None
-
-    def _reference(self) -> Tensor:
-        assert self.intervention and self.intervention.reference is not None
-        return torch.tensor(self.intervention.reference)
-
-    def _replaced(self, kind: str, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n = self.views
-        if kind == "feature_mask":
-            assert self.intervention and self.intervention.keep is not None
-            keep = self.intervention.keep.to(value)[:, None, :, None]
-            return query, key, torch.cat([value[:n] * keep, value[n:]])
-        source = n + self._reference()
-        if kind == "replace_v":
-            return query, key, torch.cat([value[source], value[n:]])
-        return torch.cat([query[source], query[n:]]), torch.cat([key[source], key[n:]]), value
+        own, plain = Heads(*(part[:n] for part in heads)), Heads(*(part[n:] for part in heads))
+        rows = summed_rows([bias for bias in self.biases if layer in bias.layers], heads.query)
+
+        def attend(asked: Heads) -> Tensor:
+            if self.captured is not None:
+                self.captured[layer] = _cls_weights(asked, scale, rows)
+            return biased_attention(asked, scale, rows)
+
+        output = scaled_dot_product_attention(*plain, scale=scale) if len(heads.query) > n else heads.query[:0]
+        if self.intervention is None or layer not in self.intervention.layers:
+            return torch.cat([attend(own), output])
+        inputs = LayerAttention(layer, own, attend, *self._reference(plain, output), self._tokens(heads.query))
+        return torch.cat([self.intervention.change.attend(inputs), output])
+
+    def _reference(self, plain: Heads, output: Tensor) -> tuple[Heads | None, Tensor | None]:
+        assert self.intervention
+        if self.intervention.reference is None:
+            return None, None
+        index = torch.tensor(self.intervention.reference, device=output.device)
+        return Heads(*(part[index] for part in plain)), output[index]
+
+    def _tokens(self, like: Tensor) -> Tensor | None:
+        assert self.intervention
+        return None if self.intervention.tokens is None else self.intervention.tokens.to(like)
 
 
-def biased_attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, rows: Tensor | None, form: str = "cls_row"
-) -> Tensor:
-    """Scaled-dot-product attention with a bias of one row for each element of the batch.
+def summed_rows(biases: Sequence[Bias], like: Tensor) -> dict[MaskForm, Tensor]:
+    """The rows of each form, (views, heads or 1, tokens) on the device of `like`; those of several biases added up."""
+    total: dict[MaskForm, Tensor] = {}
+    for bias in biases:
+        rows = bias.rows.to(like, non_blocking=True)
+        rows = rows[:, None] if rows.ndim == 2 else rows
+        total[bias.form] = total[bias.form] + rows if bias.form in total else rows
+    return total
 
-    Args:
-        query: (batch, heads, queries, head size); query 0 is CLS.
-        key: (batch, heads, tokens, head size).
-        value: Like `key`.
-        scale: Factor on the products of queries and keys.
-        rows: (batch, tokens) or None.
-        form: Which rows of the attention matrix get the bias.
-    """
-    if rows is None:
-        return scaled_dot_product_attention(query, key, value, scale=scale)
-    if form == "all_rows":
-        return scaled_dot_product_attention(query, key, value, attn_mask=rows[:, None, None], scale=scale)
-    if form == "diagonal":
-        return scaled_dot_product_attention(query, key, value, attn_mask=torch.diag_embed(rows)[:, None], scale=scale)
-    cls = scaled_dot_product_attention(query[:, :, :1], key, value, attn_mask=rows[:, None, None], scale=scale)
-    if query.shape[2] == 1:
-        return cls
-    return torch.cat([cls, scaled_dot_product_attention(query[:, :, 1:], key, value, scale=scale)], dim=2)
+
+def biased_attention(heads: Heads, scale: float, rows: dict[MaskForm, Tensor]) -> Tensor:
+    """Scaled-dot-product attention of whole views with the rows of their biases, as `summed_rows` gives them."""
+    mask = _matrix(rows)
+    if "cls_row" not in rows:
+        return scaled_dot_product_attention(*heads, attn_mask=mask, scale=scale)
+    query, key, value = heads
+    row = rows["cls_row"][:, :, None] if mask is None else rows["cls_row"][:, :, None] + mask[:, :, :1]
+    rest = None if mask is None else mask[:, :, 1:]
+    cls = scaled_dot_product_attention(query[:, :, :1], key, value, attn_mask=row, scale=scale)
+    return torch.cat([cls, scaled_dot_product_attention(query[:, :, 1:], key, value, attn_mask=rest, scale=scale)], dim=2)
+
+
+def _matrix(rows: dict[MaskForm, Tensor]) -> Tensor | None:
+    """What is added for every query, (views, heads or 1, tokens or 1, tokens), or None."""
+    parts = []
+    if "diagonal" in rows:
+        parts.append(torch.diag_embed(rows["diagonal"]))
+    if "all_rows" in rows:
+        alone = rows["all_rows"][:, :, None]
+        parts.append(alone.expand(-1, -1, alone.shape[-1], -1) if "cls_row" in rows else alone)
+    return sum(parts[1:], parts[0]) if parts else None
 
 
 def controlled_attention(
@@ -111,14 +146,17 @@ def controlled_attention(
     if control is None:
         output = scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
     else:
-        output = control.attend(module.layer_index, query, key, value, scaling)  # pyright: ignore[reportArgumentType]
+        output = control.attend(module.layer_index, Heads(query, key, value), scaling)  # pyright: ignore[reportArgumentType]
     return output.transpose(1, 2), None
 
 
-def _cls_weights(query: Tensor, key: Tensor, scale: float, rows: Tensor | None) -> Tensor:
-    logits = (query[:, :, :1] @ key.transpose(2, 3))[:, :, 0] * scale
-    if rows is not None:
-        logits = logits + rows[:, None]
+def _cls_weights(heads: Heads, scale: float, rows: dict[MaskForm, Tensor]) -> Tensor:
+    logits = (heads.query[:, :, :1] @ heads.key.transpose(2, 3))[:, :, 0] * scale
+    for form, added in rows.items():
+        # On the diagonal the CLS token's own entry alone lies in its row.
+        logits = logits + (
+            added if form != "diagonal" else torch.nn.functional.pad(added[..., :1], (0, added.shape[-1] - 1))
+        )
     return logits.float().softmax(-1)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,14 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils import logging
 
-from falip.backbone.backbone import Backbone, Provenance
+from falip.backbone.backbone import Backbone
+from falip.backbone.clip_vit import ClipViT
+from falip.backbone.images import ImageProcessing
 from falip.errors import UserError
 from falip.geometry import Resize
+from falip.weights import BackboneSettings, Weights, find_weights
 
-TINY = "tiny"
-TINY_FOLDER = Path(__file__).parent.parent / "tiny"
 _OLD_END = 2  # the end token that old CLIP configurations name whatever their tokenizer; transformers pools accordingly
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-# What moves numbers beside the weights; the configuration of text generation and the like does not.
-_NUMBER_FILES = (
-    "config.json",
-    "merges.txt",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
-)
 
 
 def load_backbone(
@@ -56,38 +45,23 @@ def load_backbone(
     Raises:
         UserError: If there is no such model here, or it is not a CLIP with a ViT tower.
     """
-    if dtype not in DTYPES:
-        raise UserError(f"dtype={dtype!r}: choose from {', '.join(DTYPES)}.")
-    if resize not in ("squash", "crop"):
-        raise UserError(f"resize={resize!r}: choose from squash, crop.")
-    source = TINY_FOLDER if name == TINY else Path(name).expanduser()
-    if source.is_dir():
-        _check_folder(source)
-        model, tokenizer, processor = _from_pretrained(str(source), None, dtype)
-        provenance = Provenance(name, weights=weights_hash(source))
-    elif _looks_like_path(name):
-        raise UserError(
-            f"There is no backbone {name!r}: no such folder, and not a hub id. Give tiny (the embedded model), a "
-            "folder with config.json and model.safetensors, or a hub id such as openai/clip-vit-base-patch16."
-        )
-    else:
-        model, tokenizer, processor = _from_pretrained(name, revision, dtype)
-        provenance = Provenance(name, revision=getattr(model.config, "_commit_hash", None) or revision or "")
+    BackboneSettings(name, revision, device, dtype, resize)
+    weights = find_weights(name, revision)
+    source = name if weights.folder is None else str(weights.folder)
+    model, tokenizer, processor = _from_pretrained(source, weights.revision or revision, dtype)
+    if not weights.known:
+        weights = replace(weights, revision=getattr(model.config, "_commit_hash", None) or revision or "")
     try:
         model = model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
-    return Backbone(model, tokenizer, processor, provenance, resize)
+    return clip_backbone(model, tokenizer, processor, weights, resize)
 
 
-def weights_hash(folder: Path) -> str:
-    """sha256 over the files of a folder that its numbers depend on: weights, configuration, tokenizer, image processor."""
-    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
-    digest = hashlib.sha256()
-    for path in [*weights, *(folder / name for name in _NUMBER_FILES if (folder / name).is_file())]:
-        with path.open("rb") as file:
-            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+def clip_backbone(model: Any, tokenizer: Any, processor: Any, weights: Weights, resize: Resize = "squash") -> Backbone:
+    """A backbone of parts that are loaded already: a transformers CLIPModel, its tokenizer and its PIL image processor."""
+    tower = ClipViT(model.eval(), resize)
+    return Backbone(model, tower, tokenizer, ImageProcessing(processor, tower.geometry), weights)
 
 
 def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any, Any, Any]:
@@ -96,7 +70,7 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
         with _quiet():
             loaded: Any = CLIPModel.from_pretrained(
                 source,
-                dtype=DTYPES[dtype],
+                dtype=getattr(torch, dtype),
                 attn_implementation="sdpa",
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
@@ -149,20 +123,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()
-
-
-def _check_folder(folder: Path) -> None:
-    config = folder / "config.json"
-    if not config.is_file():
-        raise UserError(f"{folder} has no config.json, so it is not a model folder in the transformers layout.")
-    try:
-        content = json.loads(config.read_text())
-    except ValueError as error:
-        raise UserError(f"{config} is not valid JSON ({error}). Copy the model folder again.") from error
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    if kind != "clip":
-        raise UserError(f"{config} says model_type {kind!r}; falip takes a CLIP with a ViT tower, model_type 'clip'.")
-
-
-def _looks_like_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or name.count("/") != 1

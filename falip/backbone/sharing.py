@@ -1,7 +1,7 @@
 """Encoding many regions of one image without repeating what they have in common.
 
 The foveal mask changes the CLS row of the last layers and nothing else. Below the first masked layer all regions of an
-image share everything, and in it they still share the patch tokens: both come from one unprompted pass (`Tower.trunk`).
+image share everything, and in it they still share the patch tokens: both come from one unprompted pass (`Passes.trunk`).
 From the next layer on patch tokens see a CLS token that differs from region to region: `exact` computes them for each
 region, `frozen` goes on with those of the unprompted pass. In the last layer only the CLS row is computed.
 
@@ -10,15 +10,16 @@ In shapes, `views` counts regions, ordered by image; `Seats` says which image ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from transformers.activations import QuickGELUActivation
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer, CLIPVisionModel
 
+from falip.backbone.attention import summed_rows
 from falip.views import Bias
 
 
@@ -65,7 +66,29 @@ class Seats:
         return spread[self.owner, self.place]
 
 
-class Tower:
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is added to the CLS row of the attention logits, (views, heads or 1, tokens) for each layer that is biased."""
+
+    by_layer: Mapping[int, Tensor]
+
+    @staticmethod
+    def of(biases: Sequence[Bias], like: Tensor) -> Rows:
+        """The rows of some biases of the CLS-row form, on the device of `like`."""
+        layers = sorted({layer for bias in biases for layer in bias.layers})
+        return Rows({layer: summed_rows([b for b in biases if layer in b.layers], like)["cls_row"] for layer in layers})
+
+    @property
+    def first(self) -> int:
+        """The first biased layer."""
+        return min(self.by_layer)
+
+    def at(self, layer: int) -> Tensor | None:
+        """The rows of a layer, or None."""
+        return self.by_layer.get(layer)
+
+
+class Passes:
     """The parts of a transformers CLIP vision tower, in the order in which they run."""
 
     def __init__(self, vision_model: CLIPVisionModel, projection: nn.Module) -> None:
@@ -80,11 +103,11 @@ class Tower:
         self._diverging_step = torch.compile(diverging_step, dynamic=True)
         self._full_step = torch.compile(full_step, dynamic=True)
 
-    def needs(self, bias: Bias | None, frozen: bool) -> set[int]:
-        """The states of the unprompted pass that views with this bias are made from."""
-        if bias is None:
+    def needs(self, biased: Sequence[int], frozen: bool) -> set[int]:
+        """The states of the unprompted pass that views with biases in these layers, ascending, are made from."""
+        if not biased:
             return {len(self.layers)}
-        first, end = bias.layers[0], len(self.layers)
+        first, end = biased[0], len(self.layers)
         return set(range(first, end if frozen else min(first + 2, end)))
 
     def trunk(self, pixels: Tensor, wanted: Iterable[int]) -> dict[int, Tensor]:
@@ -104,37 +127,34 @@ class Tower:
         return states | {max(wanted): hidden}
 
     def embed(self, cls: Tensor) -> Tensor:
-        """Unit-length float32 embeddings (views, D) of CLS tokens (views, width) after the last layer."""
-        return normalize(self.projection(self.post_norm(cls)).float(), dim=-1)
+        """Embeddings (views, D) of CLS tokens (views, width) after the last layer."""
+        return self.projection(self.post_norm(cls))
 
-    def exact(self, states: dict[int, Tensor], seats: Seats, bias: Bias) -> Tensor:
+    def exact(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
         """CLS tokens (views, width) after the last layer.
 
         Args:
             states: What `needs` asked of the trunk.
             seats: Which of the trunk's images each view belongs to.
-            bias: CLS-row bias of the views.
+            rows: CLS-row biases of the views.
         """
-        first, last = bias.layers[0], len(self.layers) - 1
-        rows = bias.rows.to(states[first], non_blocking=True)
-        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows)
+        first, last = rows.first, len(self.layers) - 1
+        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows.at(first))
         if first == last:
             return cls
-        row = rows if first + 1 in bias.layers else None
         if first + 1 == last:
-            return self._cls_step(self.layers[last], cls, states[last], seats, row)
-        hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, row)
+            return self._cls_step(self.layers[last], cls, states[last], seats, rows.at(last))
+        hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, rows.at(first + 1))
         for i in range(first + 2, last):
-            hidden = self._full_step(self.layers[i], hidden, rows if i in bias.layers else None)
-        single, row = Seats.single(len(hidden), hidden.device), rows if last in bias.layers else None
-        return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, row)
+            hidden = self._full_step(self.layers[i], hidden, rows.at(i))
+        single = Seats.single(len(hidden), hidden.device)
+        return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, rows.at(last))
 
-    def frozen(self, states: dict[int, Tensor], seats: Seats, bias: Bias) -> Tensor:
+    def frozen(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
         """As `exact`, with the patch tokens of the unprompted pass throughout: an approximation."""
-        first = bias.layers[0]
-        rows, cls = bias.rows.to(states[first], non_blocking=True), states[first][seats.owner, 0]
-        for i in range(first, len(self.layers)):
-            cls = self._cls_step(self.layers[i], cls, states[i], seats, rows if i in bias.layers else None)
+        cls = states[rows.first][seats.owner, 0]
+        for i in range(rows.first, len(self.layers)):
+            cls = self._cls_step(self.layers[i], cls, states[i], seats, rows.at(i))
         return cls
 
 
@@ -149,7 +169,7 @@ def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats,
         cls: (views, width), the CLS tokens on entering it.
         tokens: (images, 1 + patches, width); the first of each is not looked at.
         seats: Which image each view belongs to.
-        row: What is added to the logits, (views, 1 + patches), or None.
+        row: What is added to the logits, (views, heads or 1, 1 + patches), or None.
 
     Returns:
         (views, width).
@@ -161,7 +181,7 @@ def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats,
     on_itself = torch.einsum("vhw,vw->vh", searched, own)[..., None]
     logits = torch.cat([on_itself, _for_each_image(seats, searched, patches.mT)], dim=-1)
     if row is not None:
-        logits = logits + row[:, None]
+        logits = logits + row
     weights = logits.softmax(-1, dtype=torch.float32).to(own)
     mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
     value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, query.shape[1:]))
@@ -192,14 +212,14 @@ def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: 
 
 
 def full_step(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None = None) -> Tensor:
-    """One layer of whole views, (views, tokens, width); `row` is added to the logits of CLS, (views, tokens) or None."""
+    """One layer of whole views, (views, tokens, width); `row` is added to the logits of CLS."""
     attention, normed = layer.self_attn, layer.layer_norm1(hidden)
     query, key, value = (
         _split(projection(normed), attention.head_dim).transpose(1, 2) for projection in _projections(layer)
     )
     attended = scaled_dot_product_attention(query, key, value, scale=attention.scale)
     if row is not None:
-        mask = row[:, None, None]
+        mask = row[:, :, None]
         attended[:, :, :1] = scaled_dot_product_attention(query[:, :, :1], key, value, mask, scale=attention.scale)
     return _rest(layer, hidden, attended.transpose(1, 2).flatten(2))
 

@@ -56,14 +56,14 @@ def studies(backbone: Backbone, image: Image.Image, regions: Sequence[Region], p
     geometry = backbone.geometry
     views = prompt(image, regions, geometry)
     component = views.components[0]
-    layers = component.bias.layers if component.bias else geometry.last_layers(min(UNBIASED_LAYERS, geometry.layers))
+    layers, rows = component.layers or geometry.last_layers(min(UNBIASED_LAYERS, geometry.layers)), component.bias_map
     before = backbone.attention(image, regions[:1], Plain())[0, list(layers)].mean(0).numpy()
     after = backbone.attention(image, regions, prompt)[:, list(layers)].mean(1).numpy()
     found = []
     for i, region in enumerate(regions):
         view, box = views.images[component.image_index[i]], region.clipped(image.size).box
         cut = view.size != image.size
-        bias = component.bias.rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy() if component.bias else None
+        bias = None if rows is None else rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
         place = (0.0, 0.0, float(view.width), float(view.height)) if cut else box
         covered = coverage(geometry, place, view.size)
         found.append(Study(view, None if cut else box, bias, before, after[i], covered, layers, geometry))

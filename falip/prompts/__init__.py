@@ -1,9 +1,11 @@
 """The prompts: each turns (image, regions) into views."""
 
 from falip.prompts.combine import Compose, Ensemble
+from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.foveal import Foveal, HardMask, PastaStyle
-from falip.prompts.interventions import FeatureMask, ReplaceQK, ReplaceV, Unleash
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
+from falip.prompts.replace import ReplaceQK, ReplaceV
+from falip.prompts.unleash import Unleash
 
 __all__ = [
     "Blur",

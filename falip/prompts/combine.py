@@ -13,15 +13,15 @@ from falip.geometry import Geometry
 from falip.prompts.foveal import AttentionPrompt
 from falip.prompts.pictures import Picture, Plain, WholeImage
 from falip.regions import Region
-from falip.views import Bias, Combine, Component, Prompt, Views, join_views, merge_views
+from falip.views import Combine, Component, Prompt, Views, join_views, merge_views
 
 
 @dataclass(frozen=True)
 class Compose:
-    """One view with all edits and the bias: a red circle and a foveal mask, say.
+    """One view with all edits and biases: a red circle and a foveal mask, say.
 
     Attributes:
-        prompts: Edits of the picture, done in this order, and at most one prompt that biases the attention.
+        prompts: Edits of the picture, done in this order, and prompts that bias the attention, whose biases add up.
     """
 
     prompts: Sequence[Picture | AttentionPrompt]
@@ -36,11 +36,8 @@ class Compose:
         if strangers:
             raise UserError(
                 f"Compose cannot take {', '.join(type(p).__name__ for p in strangers)}: it makes one view from edits of "
-                "the picture and one bias. To sum the scores of several views use Ensemble."
+                "the picture and biases of the attention. To sum the scores of several views use Ensemble."
             )
-        biases = [p.name for p in self.prompts if hasattr(p, "bias")]
-        if len(biases) > 1:
-            raise UserError(f"Compose takes at most one prompt that biases the attention, and got {' and '.join(biases)}.")
         if not self.name:
             object.__setattr__(self, "name", "+".join(p.name for p in self.prompts))
 
@@ -60,14 +57,13 @@ class Compose:
         return merge_views(views)
 
     def _view(self, image: Image.Image, region: Region, geometry: Geometry, whole: WholeImage) -> Views:
-        picture, place, bias = image, region, None
+        picture, place = image, region
         for prompt in self.prompts:
             if hasattr(prompt, "edit"):
                 picture, place = prompt.edit(picture, place, whole)  # pyright: ignore[reportAttributeAccessIssue]
-        for prompt in self.prompts:
-            if hasattr(prompt, "bias"):
-                bias: Bias | None = prompt.bias([place], picture.size, geometry)  # pyright: ignore[reportAttributeAccessIssue]
-        return Views((picture,), (Component(self.name, (0,), bias),))
+        biasing: list[AttentionPrompt] = [p for p in self.prompts if hasattr(p, "bias")]  # pyright: ignore[reportAssignmentType]
+        biases = tuple(prompt.bias([place], picture.size, geometry) for prompt in biasing)
+        return Views((picture,), (Component(self.name, (0,), biases),))
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, get_args
 
-import torch
 from PIL import Image
 
 from falip.errors import check_choice, check_number
 from falip.foveal import RegionForm, check_foveal, covered_tokens, foveal_bias
-from falip.geometry import Geometry
+from falip.geometry import Geometry, MaskForm
 from falip.regions import ImageSize, Region
-from falip.views import Bias, Component, MaskForm, Views
+from falip.views import Bias, Component, Views
 
 
 class AttentionPrompt(Protocol):
@@ -41,7 +40,7 @@ def biased_views(prompt: AttentionPrompt, image: Image.Image, regions: Sequence[
     """The views of a prompt that biases the attention and leaves the picture alone."""
     clipped = [region.clipped(image.size) for region in regions]
     bias = prompt.bias(clipped, image.size, geometry)
-    return Views((image,), (Component(prompt.name, (0,) * len(regions), bias),))
+    return Views((image,), (Component(prompt.name, (0,) * len(regions), (bias,)),))
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,8 @@ class HardMask:
         keep = covered_tokens(regions, image_size, geometry)
         keep[:, 0] = self.keep_cls
         keep |= ~keep[:, 1:].any(1, keepdim=True)
-        return Bias(torch.zeros(keep.shape).masked_fill(~keep, -math.inf), geometry.last_layers(self.layers))
+        rows = (~keep).float().masked_fill(~keep, -math.inf)
+        return Bias(rows, geometry.last_layers(self.layers))
 
 
 @dataclass(frozen=True)
@@ -142,4 +142,5 @@ class PastaStyle:
         keep = covered_tokens(regions, image_size, geometry)
         keep |= ~keep.any(1, keepdim=True)
         keep[:, 0] = True
-        return Bias(torch.zeros(keep.shape).masked_fill(~keep, math.log(self.strength)), geometry.last_layers(self.layers))
+        rows = (~keep).float().masked_fill(~keep, math.log(self.strength))
+        return Bias(rows, geometry.last_layers(self.layers))

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_jobs import small_job
+from small_jobs import Job, small_job
 
-from benchmarks.run.job import Job
 from falip import Backbone
 
 

@@ -10,10 +10,28 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from benchmarks.run.job import Job, Labels
+from benchmarks.run import job, one_pass
 from benchmarks.settings.choices import CONFIGS
+from benchmarks.settings.sweep import Asked, Labels
 
 LABELS = Labels("small", "foveal", "default")
+
+
+class Job(job.Job):
+    """A job that is run by itself, from what was composed for it."""
+
+    def __init__(self, config: DictConfig, labels: Labels = LABELS, overrides: Sequence[str] = ()) -> None:
+        super().__init__(Asked(config, labels, tuple(overrides)))
+
+    def execute(self) -> None:
+        """Runs what is missing; raises what ended it."""
+        execute([self])
+
+
+def execute(jobs: Sequence[job.Job]) -> None:
+    """Runs what is missing of jobs in one pass; raises what ended the first that failed."""
+    for error in one_pass.execute([one for one in jobs if one.wants_running()]).values():
+        raise error
 
 
 def composed(overrides: Sequence[str] = (), folder: Path = CONFIGS) -> DictConfig:

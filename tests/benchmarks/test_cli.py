@@ -78,7 +78,7 @@ def test_a_typo_ends_the_program_with_2_and_one_message(tmp_path):
         ("+prompt.alfa=1", "prompt.alfa: Foveal has no such setting. Did you mean prompt.alpha?"),
         ("+runtime.speed=1", "runtime.speed: Runtime has no such setting"),
         ("+text.tone=1", "text.tone: TextProtocol has no such setting"),
-        ("+backbone.size=1", "backbone.size: load_backbone has no such setting"),
+        ("+backbone.size=1", "backbone.size: BackboneSettings has no such setting"),
         ("prompt.alpha=abc", "prompt.alpha='abc': give a number"),
         ("prompt.alpha=nan", "give a finite number"),
         ("prompt.layers=99", "layers=99: this vision tower has 6 layers"),

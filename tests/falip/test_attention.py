@@ -27,7 +27,7 @@ def test_weights_are_those_that_transformers_reports(random_clip, clip_folder, p
 def test_the_foveal_mask_multiplies_the_weights_of_its_first_layer(random_clip, photo):
     backbone, prompt = random_clip(), Foveal(alpha=2.0, layers=2)
     plain, found = (backbone.attention(photo, REGIONS, p) for p in (Plain(), prompt))
-    rows = prompt(photo, REGIONS, backbone.geometry).components[0].bias.rows
+    rows = prompt(photo, REGIONS, backbone.geometry).components[0].biases[0].rows
     torch.testing.assert_close(found[:, :4], plain[:, :4], rtol=0, atol=1e-6)
     raised = plain[:, 4] * rows.exp()[:, None]
     torch.testing.assert_close(found[:, 4], raised / raised.sum(-1, keepdim=True), rtol=0, atol=1e-5)

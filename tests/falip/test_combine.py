@@ -12,7 +12,7 @@ from falip import (
     FeatureMask,
     Foveal,
     Geometry,
-    HardMask,
+    PastaStyle,
     Plain,
     RedCircle,
     Region,
@@ -36,8 +36,8 @@ def test_red_circle_and_foveal_are_one_view_with_both(photo):
     (component,) = views.components
     assert component.name == "red_circle+foveal" and component.image_index == (0, 1)
     assert _same(views.images, RedCircle()(photo, REGIONS, B16).images)
-    assert component.bias is not None and component.bias.layers == (10, 11)
-    assert torch.equal(component.bias.rows, foveal_bias(REGIONS, photo.size, B16, 0.5, 100.0))
+    assert component.biases[0].layers == (10, 11)
+    assert torch.equal(component.biases[0].rows, foveal_bias(REGIONS, photo.size, B16, 0.5, 100.0))
 
 
 def test_edits_are_done_in_their_order(photo):
@@ -55,26 +55,23 @@ def test_a_crop_moves_the_region_of_the_bias(photo, order):
     views = Compose(order)(photo, [REGIONS[0], Region.from_mask(mask), pair], B16)
     assert [im.size for im in views.images] == [(40, 40), (40, 30), (40, 40)]
     (component,) = views.components
-    assert component.bias is not None
     expected = [
         foveal_bias([Region.from_box(0, 0, 40, 40)], (40, 40), B16, 0.2, 100.0),
         foveal_bias([Region.from_mask(mask[10:40, 20:60])], (40, 30), B16, 0.2, 100.0),
         foveal_bias([Region.from_boxes([(0, 0, 10, 10), (30, 30, 40, 40)])], (40, 40), B16, 0.2, 100.0),
     ]
-    assert torch.equal(component.bias.rows, torch.cat(expected))
+    assert torch.equal(component.biases[0].rows, torch.cat(expected))
 
 
 def test_a_bias_alone_shares_the_picture(photo):
     composed, alone = (prompt(photo, REGIONS, B16) for prompt in (Compose([Plain(), Foveal()]), Foveal()))
     assert composed.images == (photo,) and composed.components[0].image_index == (0, 0)
-    assert composed.components[0].bias is not None and alone.components[0].bias is not None
-    assert torch.equal(composed.components[0].bias.rows, alone.components[0].bias.rows)
+    assert torch.equal(composed.components[0].biases[0].rows, alone.components[0].biases[0].rows)
 
 
 @pytest.mark.parametrize(
     "prompts, said",
     [
-        ([Foveal(), HardMask()], "foveal and hard_mask"),
         ([Crop(), FeatureMask()], "FeatureMask"),
         ([Unleash(Plain())], "Unleash"),
         ([Ensemble([Crop(), Blur()])], "Ensemble"),
@@ -84,6 +81,19 @@ def test_a_bias_alone_shares_the_picture(photo):
 def test_what_cannot_be_one_view_is_an_error(prompts, said):
     with pytest.raises(UserError, match=said):
         Compose(prompts)
+
+
+def test_biases_in_one_view_add_up(random_clip, photo):
+    backbone = random_clip()
+    parts = [Foveal(alpha=2.0, layers=[2, 5]), Foveal(alpha=1.5, layers=[4, 5]), PastaStyle(layers=1)]
+    for prompt in (Compose(parts), Compose([*parts, Foveal(alpha=1.0, mask_form="all_rows", layers=3)])):
+        none, exact = (backbone.encode_regions(photo, REGIONS, prompt, sharing) for sharing in ("none", "exact"))
+        torch.testing.assert_close(exact, none, rtol=0, atol=1e-5)
+        alone = backbone.encode_regions(photo, REGIONS, parts[0])
+        assert (none - alone).abs().max() > 1e-3
+    both = Compose([Foveal(alpha=0.5, layers=3), Foveal(alpha=1.0, layers=3)])
+    doubled = backbone.encode_regions(photo, REGIONS, Foveal(alpha=1.5, layers=3))
+    torch.testing.assert_close(backbone.encode_regions(photo, REGIONS, both), doubled, rtol=0, atol=1e-5)
 
 
 def test_an_ensemble_has_the_views_of_its_parts_and_a_shared_picture_once(photo):

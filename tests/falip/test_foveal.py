@@ -180,6 +180,6 @@ def test_rows_keep_the_order_of_boxes_and_masks():
 
 def test_the_prompt_clips_and_names_layers():
     (component,) = Foveal(layers=[0, -1])(picture(90, 70), [Region.from_box(-10, 5, 50, 500)], B16).components
-    assert component.bias is not None and component.bias.layers == (0, 11)
+    assert component.biases[0] is not None and component.biases[0].layers == (0, 11)
     clipped = foveal_bias([Region.from_box(0, 5, 50, 70)], (90, 70), B16, 0.2, 100.0)
-    assert torch.equal(component.bias.rows, clipped)
+    assert torch.equal(component.biases[0].rows, clipped)

@@ -58,7 +58,7 @@ def test_alpha_0_equals_plain(random_clip, sharing, width, height, resize):
 @pytest.mark.parametrize("form", ["cls_row", "all_rows", "diagonal"])
 def test_the_bias_is_what_transformers_adds_as_a_mask(random_clip, untouched, grid, form, photo):
     backbone, prompt = random_clip(grid), Foveal(alpha=4.0, layers=[1, 3, 4], mask_form=form)
-    bias = prompt(photo, REGIONS, backbone.geometry).components[0].bias
+    bias = prompt(photo, REGIONS, backbone.geometry).components[0].biases[0]
     pixels = backbone.preprocess([photo]).expand(len(REGIONS), -1, -1, -1)
     expected = biased(untouched(grid), pixels, bias.rows, bias.layers, form)
     plain = backbone.encode_regions(photo, REGIONS, Plain())
@@ -150,8 +150,7 @@ def test_views_may_come_in_any_order_of_their_images(random_clip):
     views = merge_views(_many(backbone, Foveal(alpha=5.0)))
     (component,) = views.components
     order = [5, 0, 2, 4, 1, 3]
-    bias = component.bias.__class__(component.bias.rows[order], component.bias.layers)
-    shuffled = component.__class__("x", tuple(component.image_index[v] for v in order), bias)
+    shuffled = component.some(order)
     found = backbone.encode_views(Views(views.images, (shuffled,)), batch=2)
     assert _difference(found, backbone.encode_views(views)[:, order]) < 1e-5
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from small_jobs import LABELS, composed
+from small_jobs import LABELS, Job, composed
 
-from benchmarks.run.job import Job
 from falip import UserError
 
 MODULE = '''

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_jobs import assert_same_decisions, small_job
-
-from benchmarks.run.job import Job
+from small_jobs import Job, assert_same_decisions, small_job
 
 
 class Killed(Exception):
@@ -25,11 +23,11 @@ def killed_after(batches: int) -> type[Job]:
     class KilledJob(Job):
         saved = 0
 
-        def _save(self, records):
+        def save(self, records, components):
             if self.saved == batches:
                 raise Killed
             self.saved += 1
-            super()._save(records)
+            super().save(records, components)
 
     return KilledJob
 
@@ -90,12 +88,11 @@ import os, random, signal, sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from small_jobs import small_job
-from benchmarks.run.job import Job
 
 class SlowJob(Job):
-    def _save(self, records):
+    def save(self, records, components):
         time.sleep(0.01)
-        super()._save(records)
+        super().save(records, components)
 
 backbone, results, seed = Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
 random.seed(seed)

@@ -3,11 +3,10 @@ import json
 import logging
 
 import pytest
-from small_jobs import assert_same_decisions
+from small_jobs import Job, assert_same_decisions
 
 from benchmarks.records import folder as run_folder
 from benchmarks.records.runs import discover, usable
-from benchmarks.run.job import Job
 from falip import UserError
 
 
@@ -20,10 +19,10 @@ class KilledJob(Job):
 
     after = 1
 
-    def _save(self, records):
+    def save(self, records, components):
         if len(self.folder.parts()) >= self.after:
             raise Killed
-        super()._save(records)
+        super().save(records, components)
 
 
 @pytest.fixture(autouse=True)

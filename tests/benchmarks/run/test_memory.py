@@ -8,7 +8,8 @@ import torch
 from random_clip import picture
 
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
-from benchmarks.run.evaluation import Evaluation, Runtime, Variant
+from benchmarks.run.evaluation import Evaluation, Variant
+from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.tasks.rec import ReferringExpressions
 from falip import Backbone, Blur, Crop, Ensemble, Foveal, Plain, RedCircle, Region
@@ -41,7 +42,7 @@ class Crowded:
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Prepared pictures that are alive: now and at most; and most views and pictures of one encoding."""
+    """Prepared pictures that are alive: now and at most; and most distinct views and pictures of one encoding."""
     counts = {"now": 0, "most": 0, "views": 0, "pictures": 0}
     prepare, encode = Backbone.prepare, Backbone.encode_views
 
@@ -56,7 +57,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         return prepared
 
     def counted(self, views, sharing="exact", batch=64):
-        counts["views"] = max(counts["views"], len(views) * len(views.components))
+        counts["views"] = max(counts["views"], sum(len(set(keys)) for keys in views.keys))
         counts["pictures"] = max(counts["pictures"], len(views.pixels))
         return encode(self, views, sharing, batch)
 
@@ -68,7 +69,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 def evaluated(backbone: Backbone, prompt, regions: int, batch: int | None = BATCH):
     task = ReferringExpressions(Crowded(regions), "rec/crowd", "test", "gt")
     records = []
-    variant = Variant(prompt, RunTexts(TextProtocol("{}"), prompt, []), records.extend)
+    variant = Variant(prompt, RunTexts(TextProtocol("{}"), prompt, []), lambda new, _: records.extend(new))
     runtime = Runtime(batch_views=batch, workers=WORKERS, progress=False)
     Evaluation(task, [backbone], [variant], runtime).run([0], "crowd")
     return records[0]

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from benchmarks.data.samples import SampleInfo
-from benchmarks.run.evaluation import Runtime, subset
+from benchmarks.run.runtime import Runtime
+from benchmarks.settings.subset import subset
 from falip import Backbone, UserError
 
 INFOS = [SampleInfo(str(i), 1, 1) for i in range(50)]

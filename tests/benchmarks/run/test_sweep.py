@@ -1,14 +1,17 @@
 """Several runs in one pass over their samples."""
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_jobs import assert_same_decisions
+from small_jobs import LABELS, assert_same_decisions, composed, execute
 
-from benchmarks import recombine, sweep
+from benchmarks import recombine
 from benchmarks.measure.recombination import combine
-from benchmarks.run.job import execute
+from benchmarks.settings.sweep import Asked, grouped
+from benchmarks.status import main as status_command
 from falip import Backbone
 
 SWEPT = (
@@ -79,29 +82,63 @@ def test_stored_runs_combined_without_a_model_are_the_ensemble(job, capsys):
     assert "choose sum or max" in capsys.readouterr().err
 
 
-def test_what_runs_together_differs_in_prompt_and_text_alone(job):
+def test_what_runs_together_differs_in_prompt_and_text_alone():
     given = [
-        job("prompt=foveal"),
-        job("prompt=crop", "text=bird"),
-        job("prompt=crop", "approximation=frozen"),
-        job("prompt=foveal", "task.limit=2"),
-        job("prompt=foveal"),
+        ["prompt=foveal"],
+        ["prompt=crop", "text=bird"],
+        ["prompt=crop", "approximation=frozen"],
+        ["prompt=foveal", "task.limit=2"],
+        ["prompt=foveal", "prompt.alpha=9"],
     ]
-    groups = sweep.together(given)
-    assert [[given.index(one) for one in group] for group in groups] == [[0, 1], [2], [3]]
+    asked = [Asked(composed(overrides), LABELS, tuple(overrides)) for overrides in given]
+    assert grouped(asked) == [[0, 1, 4], [2], [3]]
 
 
-def test_the_command_line_sweeps_values_and_experiments(clip_folder, tmp_path: Path):
-    where = [f"backbone.name={clip_folder('small')}", f"results_root={tmp_path}", "task.dataset.scenes=2"]
-    assert sweep.main(["prompt=foveal,plain", "text=default,bird", "runtime.progress=false", *where]) == 0
+@pytest.mark.parametrize("launcher", ["together", "basic"])
+def test_the_command_line_sweeps_values_and_experiments(launcher, cli, clip_folder, tmp_path: Path):
+    where = [f"backbone.name={clip_folder('small')}", f"results_root={tmp_path / launcher}", "task.dataset.scenes=2"]
+    swept = ["prompt=foveal,plain", "text=default,bird", "runtime.progress=false", f"hydra/launcher={launcher}"]
+    status, printed = cli("-m", *swept, *where)
+    assert status == 0, printed
     runs = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
     assert {(run["labels"]["prompt"], run["labels"]["text"]) for run in runs} == {
         (prompt, text) for prompt in ("foveal", "plain") for text in ("default", "bird")
     }
-    named = sweep.jobs(["+experiment=smoke_rec", *where])
-    assert len(named) > 5 and {job.experiment for job in named} == {"smoke_rec"}
+    together = {run["timing"].get("runs_together", 1) for run in runs}
+    assert together == ({4} if launcher == "together" else {1})
 
 
-def test_a_wrong_choice_is_one_message(capsys):
-    assert sweep.main(["prompt=foveal,nonsense"]) == 2
-    assert "nonsense" in capsys.readouterr().err
+def test_bad_jobs_fail_alone_and_each_is_recorded(cli, clip_folder, tmp_path: Path):
+    where = [f"backbone.name={clip_folder('small')}", f"results_root={tmp_path}", "task.dataset.scenes=2"]
+    status, printed = cli(
+        "-m", "prompt=foveal", "prompt.alpha=0.2,-1,0.3", "prompt.layers=2,99", "text.template='a {}','none'", *where
+    )
+    assert status == 2 and "Traceback" not in printed
+    infos = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
+    states = Counter(info["status"] for info in infos)
+    assert states == {"complete": 2, "failed": 10}
+    complete = [info["identity"]["prompt"]["alpha"] for info in infos if info["status"] == "complete"]
+    assert sorted(complete) == [0.2, 0.3]
+    said = {info["error"]["message"].split(":")[0] for info in infos if info["status"] == "failed"}
+    assert len(said) >= 3, "each says what is wrong with itself"
+    assert status_command(["--runs", str(tmp_path)]) == 0
+
+
+def test_a_failure_before_the_identity_is_known_is_recorded_and_forgotten_once_it_is(cli, clip_folder, tmp_path: Path):
+    where = [f"results_root={tmp_path / 'results'}", "task.dataset.scenes=2", "runtime.progress=false"]
+    missing = tmp_path / "weights"
+    status, printed = cli("-m", "prompt=foveal,plain", f"backbone.name={missing}", *where)
+    assert status == 2 and "no such folder" in printed
+    infos = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
+    assert [info["status"] for info in infos] == ["failed", "failed"]
+    assert all("no such folder" in info["error"]["message"] for info in infos)
+    shutil.copytree(clip_folder("small"), missing)
+    status, printed = cli("-m", "prompt=foveal,plain", f"backbone.name={missing}", *where)
+    assert status == 0, printed
+    infos = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
+    assert [info["status"] for info in infos] == ["complete", "complete"]
+
+
+def test_a_wrong_choice_is_one_message(cli):
+    status, printed = cli("-m", "prompt=foveal,nonsense")
+    assert status == 2 and "nonsense" in printed and "Traceback" not in printed

@@ -42,8 +42,8 @@ def test_a_bad_setting_inside_a_list_is_named_by_its_place():
 
 def test_the_objects_own_complaint_comes_through_alone():
     with pytest.raises(UserError) as caught:
-        build({"_target_": "falip.Compose", "prompts": [FOVEAL, FOVEAL]}, "prompt")
-    assert str(caught.value).startswith("Compose takes at most one")
+        build({"_target_": "falip.Compose", "prompts": []}, "prompt")
+    assert str(caught.value).startswith("Compose needs at least one")
 
 
 def test_a_missing_setting_is_named():

@@ -4,9 +4,8 @@ import re
 
 import pytest
 from omegaconf import OmegaConf
-from small_jobs import LABELS, composed
+from small_jobs import LABELS, Job, composed
 
-from benchmarks.run.job import Job
 from benchmarks.settings.choices import CONFIGS, check_overrides, options
 from benchmarks.settings.identity import classify, leaves
 from falip import UserError
@@ -70,7 +69,7 @@ def test_the_sum_of_two_backbones_runs_from_folders(clip_folder, tmp_path):
 
 def test_a_backbone_that_is_not_here_says_how_to_get_it():
     with pytest.raises(UserError, match=r"scripts\.data weights --backbone openai/clip-vit-base-patch16"):
-        _ = Job(composed(["backbone=vit_b16"]), LABELS).identity
+        _ = Job(composed(["backbone=vit_b16"]), LABELS).backbones
 
 
 @pytest.mark.parametrize("name", [name for name in options("task") if name not in EMBEDDED])

@@ -1,0 +1,182 @@
+"""How Hydra's launchers run the jobs of a sweep: those that share their work on pictures go together.
+
+`together`, the default, evaluates each group in this process. Other launchers (joblib, submitit, Ray) spread the groups
+over workers: each gets one job a group, and a task function that knows the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from omegaconf import DictConfig, open_dict
+
+from benchmarks.run.one_pass import evaluate, record_failure
+from benchmarks.settings.choices import explained
+from benchmarks.settings.sweep import Asked, Composer, Labels, asked, grouped, without
+from falip.errors import UserError
+
+log = logging.getLogger("benchmarks")
+
+Overrides = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed, as it travels between processes.
+
+    Attributes:
+        message: In words.
+        mendable: Whether the user can mend it.
+    """
+
+    message: str
+    mendable: bool
+
+    @staticmethod
+    def of(error: Exception | None) -> Failure | None:
+        """Of what a run ended with."""
+        if error is None:
+            return None
+        known = isinstance(error, UserError)
+        return Failure(str(error) if known else f"{type(error).__name__}: {error}", known)
+
+
+class RunFailedError(Exception):
+    """A run failed by a fault of the program, which has been logged where it happened."""
+
+
+class GroupTask:
+    """A task function that evaluates all jobs of the group that its own job stands for; it travels to workers.
+
+    Args:
+        context: Hydra's, which composes configurations.
+        config: The sweep's master configuration.
+        groups: For the overrides of the job that stands for a group those of all its jobs.
+    """
+
+    def __init__(self, context: Any, config: DictConfig, groups: Mapping[Overrides, Sequence[Overrides]]) -> None:
+        self._context, self._config, self._groups = context, config, groups
+
+    def __call__(self, _: DictConfig) -> list[Failure | None]:
+        """Runs in a worker, under the overrides that it was given there."""
+        own = tuple(HydraConfig.get().overrides.task)
+        compose = _composer(self._context, self._config)
+        return [Failure.of(error) for error in evaluate([_asked(compose(o), o) for o in self._groups[own]])]
+
+
+def in_this_process(launcher: Any, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
+    """What the launcher `together` does.
+
+    Args:
+        launcher: Hydra's launcher, set up.
+        overrides: Of each job of the sweep.
+        first: Number of the first job.
+    """
+    ready, failed = _composed(launcher, overrides)
+    outcomes: dict[int, Failure | None] = dict(failed)
+    if ready:
+        config = ready[min(ready)][0]
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = first
+
+        def run(_: DictConfig) -> list[Failure | None]:
+            return [Failure.of(error) for error in evaluate([job for _, job in ready.values()])]
+
+        found = run_job(
+            hydra_context=launcher.hydra_context,
+            task_function=run,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        outcomes |= dict(zip(ready, found.return_value, strict=True))
+    return [_returned(overrides[i], outcomes[i]) for i in range(len(overrides))]
+
+
+def spread(
+    launcher: Any,
+    launch: Callable[..., Sequence[JobReturn]],
+    overrides: Sequence[Sequence[str]],
+    first: int,
+    one_by_one: bool = False,
+) -> list[JobReturn]:
+    """Lets another launcher run one job for each group.
+
+    Args:
+        launcher: Hydra's launcher, set up.
+        launch: Its method.
+        overrides: Of each job of the sweep.
+        first: Number of the first job.
+        one_by_one: Whether each job is a group of its own.
+    """
+    ready, failed = _composed(launcher, overrides)
+    outcomes: dict[int, Failure | None] = dict(failed)
+    places = list(ready)
+    together = [[i] for i in range(len(places))] if one_by_one else grouped([job for _, job in ready.values()])
+    groups = [[places[i] for i in group] for group in together]
+    named = {tuple(overrides[group[0]]): [tuple(overrides[i]) for i in group] for group in groups}
+    launcher.task_function = GroupTask(launcher.hydra_context, launcher.config, named)
+    log.info("%d jobs in %d groups", len(overrides), len(groups))
+    found = launch([list(overrides[group[0]]) for group in groups], initial_job_idx=first) if groups else []
+    for group, returned in zip(groups, found, strict=True):
+        outcomes |= dict(zip(group, _failures(returned, len(group)), strict=True))
+    return [_returned(overrides[i], outcomes[i]) for i in range(len(overrides))]
+
+
+def _composed(
+    launcher: Any, overrides: Sequence[Sequence[str]]
+) -> tuple[dict[int, tuple[DictConfig, Asked]], dict[int, Failure | None]]:
+    """Jobs that can be composed, by their place, and why the others cannot."""
+    compose = _composer(launcher.hydra_context, launcher.config)
+    ready: dict[int, tuple[DictConfig, Asked]] = {}
+    failed: dict[int, Failure | None] = {}
+    for i, own in enumerate(overrides):
+        try:
+            config = compose(own)
+            ready[i] = config, _asked(config, own)
+        except Exception as error:  # Hydra's and omegaconf's, and those of a resolver of the user's own
+            failure = Failure(f"{' '.join(own)}: {explained(error, own)}", mendable=True)
+            log.error("%s", failure.message)
+            failed[i] = failure
+            _recorded(compose, own, error)
+    return ready, failed
+
+
+def _recorded(compose: Composer, overrides: Sequence[str], error: Exception) -> None:
+    """A job that cannot be composed is known by the labels of the rest of it."""
+    rest, varied = without(overrides)
+    try:
+        config = compose(rest)
+    except Exception:  # then nothing is known of it, and the message has been logged
+        return
+    known = _asked(config, rest)
+    named = ",".join(varied).replace("prompt=", "").replace("prompt.", "")
+    labels = Labels(known.labels.backbone, named, known.labels.text, known.labels.experiment)
+    record_failure(Asked(known.config, labels, tuple(overrides)), error)
+
+
+def _asked(config: DictConfig, overrides: Sequence[str]) -> Asked:
+    return asked(config, config.hydra.runtime.choices, overrides)
+
+
+def _composer(context: Any, config: DictConfig) -> Composer:
+    return Composer(lambda overrides: context.config_loader.load_sweep_config(config, list(overrides)))
+
+
+def _failures(returned: JobReturn, count: int) -> list[Failure | None]:
+    if returned.status == JobStatus.COMPLETED:
+        return returned.return_value
+    error: Any = returned._return_value  # the property would raise it
+    return [Failure.of(error)] * count
+
+
+def _returned(overrides: Sequence[str], failure: Failure | None) -> JobReturn:
+    made = JobReturn(overrides=list(overrides), status=JobStatus.FAILED if failure else JobStatus.COMPLETED)
+    if failure:
+        made.return_value = UserError(failure.message) if failure.mendable else RunFailedError(failure.message)
+    return made

@@ -1,0 +1,184 @@
+"""Several runs in one pass over their samples, each of which fails alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from benchmarks.records.folder import UNIDENTIFIED, RunFolder
+from benchmarks.records.record import SCHEMA_VERSION
+from benchmarks.run.job import Job, described, now
+from benchmarks.run.text import RunTexts
+from benchmarks.settings.sweep import Asked, grouped
+from benchmarks.tasks import Task
+from falip.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Outcome = Exception | None
+"""Why a run failed, or None."""
+
+
+def evaluate(jobs: Sequence[Asked]) -> list[Outcome]:
+    """Runs what is missing of some jobs, those that differ in prompt and text alone in one pass.
+
+    Each run's folder holds what it would hold if it had been made alone, but for the time, which is that of all. A run that
+    fails says so in its folder; the others go on.
+
+    Args:
+        jobs: In any order; equal ones are run once.
+    """
+    outcomes: list[Outcome] = [None] * len(jobs)
+    tasks: dict[str, Task] = {}
+    for places in grouped(jobs):
+        ready: dict[int, Job] = {}
+        for place in places:
+            try:
+                job = Job(jobs[place], tasks)
+                wanted = job.wants_running()
+            except Exception as error:
+                outcomes[place] = error
+                record_failure(jobs[place], error)
+                continue
+            forget_failure(jobs[place])
+            if wanted and job.folder.path not in [other.folder.path for other in ready.values()]:
+                ready[place] = job
+        failed = execute(list(ready.values()))
+        for place, job in ready.items():
+            if job in failed:
+                outcomes[place] = failed[job]
+        for place in places:
+            _tell(jobs[place], outcomes[place], alone=len(jobs) == 1)
+    return outcomes
+
+
+def _tell(job: Asked, error: Outcome, alone: bool) -> None:
+    """Says what failed where it happens: the rest of a sweep goes on, and may take hours."""
+    if error is None or alone:
+        return
+    title = f"{job.labels.prompt}{'' if job.labels.text == 'default' else f', {job.labels.text}'}"
+    if isinstance(error, UserError):
+        log.error("%s failed: %s", title, error)
+    else:
+        log.error("%s failed, by a fault of the program and not of your data", title, exc_info=error)
+
+
+def execute(jobs: Sequence[Job]) -> dict[Job, Exception]:
+    """Runs what is missing of jobs that differ in prompt and text alone; returns those that failed, and why."""
+    failed: dict[Job, Exception] = {}
+    pending, begun = list(jobs), set[Job]()
+    while pending:
+        blamed = _pass(pending, begun)
+        failed |= blamed
+        pending = [job for job in pending if blamed and job not in blamed]
+    return failed
+
+
+def _pass(jobs: Sequence[Job], begun: set[Job]) -> dict[Job, Exception]:
+    """One pass over what all jobs lack; those to blame where it ended early, or nothing.
+
+    Args:
+        jobs: Equal in all but prompt and text.
+        begun: Jobs of an earlier pass, whose records are not to be deleted again; these ones are added.
+    """
+    started: dict[Job, tuple[RunTexts, frozenset[str], list[int]]] = {}
+    with ExitStack() as locks:
+        for job in jobs:
+            try:
+                locks.enter_context(job.folder.locked(job.runtime.part))
+                if job.runtime.overwrite == "always" and job not in begun:
+                    job.folder.clear()
+                started[job] = job.start()
+            except Exception as error:
+                return {job: error}
+            begun.add(job)
+        try:
+            blamed = _evaluated(started)
+        except BaseException as error:  # an interrupt too is said in every folder
+            for job in jobs:
+                job.fail(error)
+            if not isinstance(error, Exception):
+                raise
+            return dict.fromkeys(jobs, error)
+        for job, error in blamed.items():
+            job.fail(error)
+        return blamed
+
+
+def _evaluated(started: Mapping[Job, tuple[RunTexts, frozenset[str], list[int]]]) -> dict[Job, Exception]:
+    """Evaluates jobs that have been started and finishes each; those that could not go on, and why."""
+    from benchmarks.run.evaluation import Evaluation, Variant, VariantsFailedError
+    from benchmarks.run.numerics import settle
+
+    jobs = list(started)
+    first = jobs[0]
+    settle()
+    variants = [Variant(job.prompt, texts, job.save, done) for job, (texts, done, _) in started.items()]
+    todo = sorted({i for _, _, lacking in started.values() for i in lacking})
+    evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, first.resolved["approximation"])
+    try:
+        evaluation.run(todo, first.title if len(jobs) == 1 else f"{len(jobs)} runs")
+    except VariantsFailedError as error:
+        return {jobs[v]: error.reason for v in error.variants}
+    together = {"runs_together": len(jobs)} if len(jobs) > 1 else {}
+    failed: dict[Job, Exception] = {}
+    for job, (texts, _, _) in started.items():
+        try:
+            job.finish(texts, evaluation.seconds | together)
+        except Exception as error:
+            failed[job] = error
+    return failed
+
+
+def record_failure(job: Asked, error: Exception) -> None:
+    """Says in the results that a job failed before its identity was known: a setting, data or weights are missing."""
+    folder = _unidentified(job)
+    if folder is None or OmegaConf.select(job.config, "runtime.dry_run"):
+        return
+    info = {
+        "schema": SCHEMA_VERSION,
+        "run_id": folder.path.name,
+        "status": "failed",
+        "finished": now(),
+        "labels": _labels(job),
+        "identity": None,
+        "overrides": list(job.overrides),
+        "experiments": [job.labels.experiment] if job.labels.experiment else [],
+        "error": described(error),
+    }
+    with suppress(UserError):  # where results cannot be written, the message on the screen says it all
+        folder.write_info(info)
+
+
+def forget_failure(job: Asked) -> None:
+    """Deletes what `record_failure` wrote of this job, whose identity is known now."""
+    folder = _unidentified(job)
+    if folder and folder.path.is_dir():
+        folder.clear()
+        with suppress(OSError):
+            folder.path.rmdir()
+
+
+def _unidentified(job: Asked) -> RunFolder | None:
+    """Where a job without identity is recorded; None where not even its labels are known."""
+    try:
+        settings = OmegaConf.to_container(job.config)
+        root = Path(str(OmegaConf.select(job.config, "results_root")))
+        digest = hashlib.sha256(json.dumps([settings, job.labels.prompt], sort_keys=True, default=str).encode()).hexdigest()
+        return RunFolder.of(root, _labels(job), f"{UNIDENTIFIED}{digest[:12]}")
+    except (OmegaConfBaseException, TypeError):
+        return None
+
+
+def _labels(job: Asked) -> dict[str, Any]:
+    task = {key: str(OmegaConf.select(job.config, f"task.{key}", throw_on_missing=True)) for key in ("name", "split")}
+    names = {"backbone": job.labels.backbone, "prompt": job.labels.prompt, "text": job.labels.text}
+    return {"task": task["name"], "split": task["split"], **names}

@@ -1,0 +1,53 @@
+"""What a backbone asks of its vision tower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from falip.geometry import Geometry
+from falip.views import Component, Sharing
+
+
+class VisionTower(Protocol):
+    """A vision tower that turns pixels, and what components do to the attention, into embeddings.
+
+    Attributes:
+        geometry: Its grid, layers and heads, and what prompts may do inside it (`Geometry.abilities`).
+        dtype: Of its weights and of the pixels that it takes.
+        device: Where they are.
+    """
+
+    geometry: Geometry
+    dtype: torch.dtype
+    device: torch.device
+
+    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+        """Embeddings of each component before they are normalised, (views, D) on the CPU.
+
+        Args:
+            components: With any number of views each.
+            pixels: (images, 3, side, side), on the device.
+            sharing: See `Backbone.encode_views`.
+            batch: Most views in one forward pass.
+        """
+        ...
+
+    def attention(self, component: Component, pixels: Tensor) -> Tensor:
+        """Softmax weights of the pooled query, float32 (views, layers, heads, tokens) on the CPU."""
+        ...
+
+    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
+        """What each head adds to the pooled token, float32 (views, layers, heads, width) on the CPU."""
+        ...
+
+    def views_within(self, memory_gb: float | None) -> int:
+        """Number of views whose forward pass stays within a memory budget."""
+        ...
+
+    def compile(self) -> None:
+        """Lets torch.compile fuse the layers of the shared passes."""
+        ...
