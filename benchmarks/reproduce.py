@@ -7,14 +7,15 @@ again: complete runs are not repeated, begun ones go on.
 from __future__ import annotations
 
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.acquire.check import missing, screen
+from benchmarks.settings.expansion import expanded
 from benchmarks.settings.plan import TABLES, Plan, parser, planned
+from benchmarks.settings.sweep import Asked
 from falip.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for command in plan.commands():
                 sys.stdout.write(f"{_shown(command)}\n")
             return 0
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+        form = {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True, **form)
         failed = _run_all(plan)
         status = _tables(plan, options.strict, ["python", "-m", "benchmarks.reproduce", *words])
         return _told(failed) or status
@@ -72,36 +74,22 @@ def _check(plan: Plan) -> None:
 
 
 def _run_all(plan: Plan) -> list[Failure]:
-    """Runs all sweeps in this process, so that backbones and files are read once; a failure does not end the rest."""
+    """Runs all sweeps in this process, those on one split in one pass; a failure does not end the rest."""
+    from benchmarks.run.one_pass import evaluate
+
     commands = list(plan.commands())
-    failed = []
-    for number, command in enumerate(commands, 1):
-        log.info("[%d/%d] %s", number, len(commands), _shown(command))
-        reason = _sweep(command)
-        if reason:
-            failed.append(Failure(command, reason))
-    return failed
-
-
-def _sweep(command: Sequence[str]) -> str:
-    """Runs one command of the harness; what went wrong, or ""."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from benchmarks.__main__ import run
-
-    before, sys.argv = sys.argv, ["benchmarks", *command]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through
-    try:
-        run()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        return str(error)
-    except Exception as error:  # of one sweep; the others shall have their turn
-        log.exception("a fault of the program, not of your data")
-        return f"{type(error).__name__}: {error}"
-    finally:
-        sys.argv = before
-    return ""
+    jobs = [(command, job) for command, asked in zip(commands, expanded(commands), strict=True) for job in asked]
+    places: dict[str, list[tuple[list[str], Asked]]] = {}
+    for command, job in jobs:
+        task = job.settings["task"]
+        places.setdefault(f"{task['name']} {task['split']}", []).append((command, job))
+    failed: dict[str, Failure] = {}
+    for number, (place, members) in enumerate(places.items(), 1):
+        log.info("[%d/%d] %s: %d runs", number, len(places), place, len(members))
+        for (command, job), error in zip(members, evaluate([job for _, job in members]), strict=True):
+            if error:
+                failed.setdefault(_shown(command), Failure(command, f"{job.labels.prompt}: {error}"))
+    return list(failed.values())
 
 
 def _told(failed: Sequence[Failure]) -> int:

@@ -11,8 +11,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
 from benchmarks.data.files import sha256
 from benchmarks.records.folder import METRICS_FILE, RunFolder, write_json
 from benchmarks.records.record import SCHEMA_VERSION, Record
@@ -48,8 +46,7 @@ class Job:
 
     def __init__(self, asked: Asked, tasks: dict[str, Task] | None = None) -> None:
         self.overrides, self.experiment = list(asked.overrides), asked.labels.experiment
-        plain = OmegaConf.to_container(asked.config, resolve=True, throw_on_missing=True)
-        self.resolved: dict[str, Any] = plain  # pyright: ignore[reportAttributeAccessIssue]
+        self.resolved = asked.settings
         for leaf, _ in leaves(self.resolved):
             classify(leaf)
         self.runtime = Runtime(**checked_arguments(Runtime, self.resolved["runtime"], "runtime"))
@@ -137,14 +134,15 @@ class Job:
             )
         if (complete and policy != "always") or (info and policy == "never"):
             if complete:  # else another process may be at it, and run.json is its own
-                self._claim(info)
+                self.claim()
             log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
             return False
         return True
 
-    def _claim(self, info: dict[str, Any]) -> None:
+    def claim(self) -> None:
         """Notes that this experiment too asks for a run that is there."""
-        if self.experiment and self.experiment not in info.get("experiments", []):
+        info = self.folder.info or {}
+        if info and self.experiment and self.experiment not in info.get("experiments", []):
             self.folder.write_info(info | {"experiments": self._experiments(info)})
 
     def _experiments(self, info: dict[str, Any]) -> list[str]:

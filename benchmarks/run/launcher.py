@@ -6,9 +6,11 @@ over workers: each gets one job a group, and a task function that knows the othe
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -17,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from benchmarks.run.one_pass import evaluate, record_failure
 from benchmarks.settings.choices import explained
-from benchmarks.settings.sweep import Asked, Composer, Labels, asked, grouped, without
+from benchmarks.settings.sweep import Asked, Composer, grouped, without
 from falip.errors import UserError
 
 log = logging.getLogger("benchmarks")
@@ -54,19 +56,15 @@ class GroupTask:
     """A task function that evaluates all jobs of the group that its own job stands for; it travels to workers.
 
     Args:
-        context: Hydra's, which composes configurations.
-        config: The sweep's master configuration.
-        groups: For the overrides of the job that stands for a group those of all its jobs.
+        groups: For the overrides of the job that stands for a group all its jobs.
     """
 
-    def __init__(self, context: Any, config: DictConfig, groups: Mapping[Overrides, Sequence[Overrides]]) -> None:
-        self._context, self._config, self._groups = context, config, groups
+    def __init__(self, groups: Mapping[Overrides, Sequence[Asked]]) -> None:
+        self._groups = groups
 
     def __call__(self, _: DictConfig) -> list[Failure | None]:
         """Runs in a worker, under the overrides that it was given there."""
-        own = tuple(HydraConfig.get().overrides.task)
-        compose = _composer(self._context, self._config)
-        return [Failure.of(error) for error in evaluate([_asked(compose(o), o) for o in self._groups[own]])]
+        return _evaluated(self._groups[tuple(HydraConfig.get().overrides.task)])
 
 
 def in_this_process(launcher: Any, overrides: Sequence[Sequence[str]], first: int) -> list[JobReturn]:
@@ -77,19 +75,16 @@ def in_this_process(launcher: Any, overrides: Sequence[Sequence[str]], first: in
         overrides: Of each job of the sweep.
         first: Number of the first job.
     """
-    ready, failed = _composed(launcher, overrides)
-    outcomes: dict[int, Failure | None] = dict(failed)
+    composer = _composer(launcher)
+    ready, outcomes = _composed(composer, overrides)
     if ready:
-        config = ready[min(ready)][0]
+        rest, _ = without(overrides[min(ready)])
+        config = copy.deepcopy(composer.config(rest))
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = first
-
-        def run(_: DictConfig) -> list[Failure | None]:
-            return [Failure.of(error) for error in evaluate([job for _, job in ready.values()])]
-
         found = run_job(
             hydra_context=launcher.hydra_context,
-            task_function=run,
+            task_function=lambda _: _evaluated(list(ready.values())),
             config=config,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
@@ -114,58 +109,48 @@ def spread(
         first: Number of the first job.
         one_by_one: Whether each job is a group of its own.
     """
-    ready, failed = _composed(launcher, overrides)
-    outcomes: dict[int, Failure | None] = dict(failed)
+    ready, outcomes = _composed(_composer(launcher), overrides)
     places = list(ready)
-    together = [[i] for i in range(len(places))] if one_by_one else grouped([job for _, job in ready.values()])
+    together = [[i] for i in range(len(places))] if one_by_one else grouped(list(ready.values()))
     groups = [[places[i] for i in group] for group in together]
-    named = {tuple(overrides[group[0]]): [tuple(overrides[i]) for i in group] for group in groups}
-    launcher.task_function = GroupTask(launcher.hydra_context, launcher.config, named)
-    log.info("%d jobs in %d groups", len(overrides), len(groups))
+    launcher.task_function = GroupTask({tuple(overrides[group[0]]): [ready[i] for i in group] for group in groups})
     found = launch([list(overrides[group[0]]) for group in groups], initial_job_idx=first) if groups else []
     for group, returned in zip(groups, found, strict=True):
         outcomes |= dict(zip(group, _failures(returned, len(group)), strict=True))
     return [_returned(overrides[i], outcomes[i]) for i in range(len(overrides))]
 
 
-def _composed(
-    launcher: Any, overrides: Sequence[Sequence[str]]
-) -> tuple[dict[int, tuple[DictConfig, Asked]], dict[int, Failure | None]]:
+def _evaluated(jobs: Sequence[Asked]) -> list[Failure | None]:
+    return [Failure.of(error) for error in evaluate(jobs)]
+
+
+def _composer(launcher: Any) -> Composer:
+    loader = launcher.hydra_context.config_loader
+    return Composer(lambda overrides: loader.load_sweep_config(launcher.config, list(overrides)))
+
+
+def _composed(composer: Composer, overrides: Sequence[Sequence[str]]) -> tuple[dict[int, Asked], dict[int, Failure | None]]:
     """Jobs that can be composed, by their place, and why the others cannot."""
-    compose = _composer(launcher.hydra_context, launcher.config)
-    ready: dict[int, tuple[DictConfig, Asked]] = {}
+    ready: dict[int, Asked] = {}
     failed: dict[int, Failure | None] = {}
     for i, own in enumerate(overrides):
         try:
-            config = compose(own)
-            ready[i] = config, _asked(config, own)
+            ready[i] = composer(own)
         except Exception as error:  # Hydra's and omegaconf's, and those of a resolver of the user's own
             failure = Failure(f"{' '.join(own)}: {explained(error, own)}", mendable=True)
             log.error("%s", failure.message)
             failed[i] = failure
-            _recorded(compose, own, error)
+            _record(composer, own, error)
     return ready, failed
 
 
-def _recorded(compose: Composer, overrides: Sequence[str], error: Exception) -> None:
+def _record(composer: Composer, overrides: Sequence[str], error: Exception) -> None:
     """A job that cannot be composed is known by the labels of the rest of it."""
     rest, varied = without(overrides)
-    try:
-        config = compose(rest)
-    except Exception:  # then nothing is known of it, and the message has been logged
-        return
-    known = _asked(config, rest)
-    named = ",".join(varied).replace("prompt=", "").replace("prompt.", "")
-    labels = Labels(known.labels.backbone, named, known.labels.text, known.labels.experiment)
-    record_failure(Asked(known.config, labels, tuple(overrides)), error)
-
-
-def _asked(config: DictConfig, overrides: Sequence[str]) -> Asked:
-    return asked(config, config.hydra.runtime.choices, overrides)
-
-
-def _composer(context: Any, config: DictConfig) -> Composer:
-    return Composer(lambda overrides: context.config_loader.load_sweep_config(config, list(overrides)))
+    with suppress(Exception):  # then nothing is known of it; the message has been logged
+        known = composer(rest)
+        named = ",".join(word.removeprefix("prompt=").removeprefix("prompt.") for word in varied)
+        record_failure(replace(known, labels=replace(known.labels, prompt=named), overrides=tuple(overrides)), error)
 
 
 def _failures(returned: JobReturn, count: int) -> list[Failure | None]:

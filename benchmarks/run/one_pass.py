@@ -10,9 +10,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from benchmarks.records.folder import UNIDENTIFIED, RunFolder
 from benchmarks.records.record import SCHEMA_VERSION
 from benchmarks.run.job import Job, described, now
@@ -43,18 +40,18 @@ def evaluate(jobs: Sequence[Asked]) -> list[Outcome]:
         for place in places:
             try:
                 job = Job(jobs[place], tasks)
-                wanted = job.wants_running()
+                if job.wants_running():
+                    ready[place] = job
+                forget_failure(jobs[place])
             except Exception as error:
                 outcomes[place] = error
                 record_failure(jobs[place], error)
-                continue
-            forget_failure(jobs[place])
-            if wanted and job.folder.path not in [other.folder.path for other in ready.values()]:
-                ready[place] = job
-        failed = execute(list(ready.values()))
+        distinct = {job.folder.path: job for job in reversed(ready.values())}
+        failed = execute([job for job in ready.values() if distinct[job.folder.path] is job])
         for place, job in ready.items():
-            if job in failed:
-                outcomes[place] = failed[job]
+            outcomes[place] = failed.get(distinct[job.folder.path])
+            if distinct[job.folder.path] is not job:
+                job.claim()
         for place in places:
             _tell(jobs[place], outcomes[place], alone=len(jobs) == 1)
     return outcomes
@@ -141,7 +138,7 @@ def _evaluated(started: Mapping[Job, tuple[RunTexts, frozenset[str], list[int]]]
 def record_failure(job: Asked, error: Exception) -> None:
     """Says in the results that a job failed before its identity was known: a setting, data or weights are missing."""
     folder = _unidentified(job)
-    if folder is None or OmegaConf.select(job.config, "runtime.dry_run"):
+    if folder is None or (job.settings.get("runtime") or {}).get("dry_run"):
         return
     info = {
         "schema": SCHEMA_VERSION,
@@ -169,16 +166,14 @@ def forget_failure(job: Asked) -> None:
 
 def _unidentified(job: Asked) -> RunFolder | None:
     """Where a job without identity is recorded; None where not even its labels are known."""
-    try:
-        settings = OmegaConf.to_container(job.config)
-        root = Path(str(OmegaConf.select(job.config, "results_root")))
-        digest = hashlib.sha256(json.dumps([settings, job.labels.prompt], sort_keys=True, default=str).encode()).hexdigest()
-        return RunFolder.of(root, _labels(job), f"{UNIDENTIFIED}{digest[:12]}")
-    except (OmegaConfBaseException, TypeError):
+    labels, root = _labels(job), job.settings.get("results_root")
+    if not labels["task"] or not labels["split"] or not root:
         return None
+    digest = hashlib.sha256(json.dumps([job.settings, labels], sort_keys=True, default=str).encode()).hexdigest()
+    return RunFolder.of(Path(str(root)), labels, f"{UNIDENTIFIED}{digest[:12]}")
 
 
 def _labels(job: Asked) -> dict[str, Any]:
-    task = {key: str(OmegaConf.select(job.config, f"task.{key}", throw_on_missing=True)) for key in ("name", "split")}
+    task = job.settings.get("task") or {}
     names = {"backbone": job.labels.backbone, "prompt": job.labels.prompt, "text": job.labels.text}
-    return {"task": task["name"], "split": task["split"], **names}
+    return {"task": str(task.get("name") or ""), "split": str(task.get("split") or ""), **names}

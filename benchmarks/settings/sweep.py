@@ -1,8 +1,7 @@
-"""From the words of a sweep to the configurations of its jobs."""
+"""From the words of a sweep to the settings of its jobs."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from benchmarks.settings.choices import label
 
@@ -34,12 +32,12 @@ class Asked:
     """One job of a command line.
 
     Attributes:
-        config: Its composed configuration, without Hydra's own part.
+        settings: Its configuration, resolved, as plain dictionaries and lists.
         labels: Names of its choices.
         overrides: What was given on the command line, for the record.
     """
 
-    config: DictConfig
+    settings: dict[str, Any]
     labels: Labels
     overrides: tuple[str, ...]
 
@@ -55,39 +53,59 @@ def asked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[st
     named = [override for override in overrides if not override.lstrip("+").startswith("experiment=")]
     labels = Labels(*(label(group, choices, named) for group in _LABELLED), experiment=choices.get("experiment"))
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return Asked(own, labels, tuple(overrides))
+    settings: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    return Asked(settings, labels, tuple(overrides))
 
 
 class Composer:
-    """Composes the jobs of a sweep, the parts that many of them have in common once.
+    """Makes the jobs of one sweep or of many, composing what they have in common once.
 
     Composing takes Hydra some 40 ms, and a reproduction has hundreds of jobs. Where the rest of a job's overrides leaves
     prompt and text as they are without it, those two are composed by themselves and put in place of the others.
     """
 
     def __init__(self, compose: Callable[[Sequence[str]], DictConfig]) -> None:
-        self._compose, self._known = compose, {}
+        self._compose = compose
+        self._known: dict[tuple[str, ...], DictConfig] = {}
+        self._separable: dict[tuple[tuple[str, ...], tuple[str, ...]], bool] = {}
 
-    def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of a job, Hydra's own part included."""
-        rest, _ = without(overrides)
-        general = [override for override in rest if _is_of(override, ("experiment", "hydra"))]
-        if any(_plain(self._composed(rest), group) != _plain(self._composed(general), group) for group in VARIED):
-            return self._compose(list(overrides))
-        varied = [override for override in overrides if override in general or _is_of(override, VARIED)]
-        base, own = self._composed(rest), self._composed(varied)
-        config = copy.deepcopy(base)
-        with open_dict(config):
-            for group in VARIED:
-                config[group] = copy.deepcopy(own[group])
-                config.hydra.runtime.choices[group] = own.hydra.runtime.choices[group]
-        return config
-
-    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+    def config(self, overrides: Sequence[str]) -> DictConfig:
+        """What Hydra makes of some overrides, its own part included; remembered, so not to be changed."""
         key = tuple(overrides)
         if key not in self._known:
             self._known[key] = self._compose(list(overrides))
         return self._known[key]
+
+    def __call__(self, overrides: Sequence[str]) -> Asked:
+        """The job of some overrides."""
+        rest, varied = without(overrides)
+        general = [override for override in rest if _is_of(override, ("experiment", "hydra"))]
+        plainest = [override for override in general if _is_of(override, ("hydra",))]
+        if self._separates(general, plainest):  # as for most experiments, which name a task and what is swept
+            general = plainest
+        if not self._separates(rest, general):
+            config = self._compose(list(overrides))
+            return asked(config, config.hydra.runtime.choices, overrides)
+        base, own = self.config(rest), self.config([*general, *varied])
+        choices = dict(base.hydra.runtime.choices) | {group: own.hydra.runtime.choices[group] for group in VARIED}
+        with open_dict(base):
+            kept = {group: base[group] for group in VARIED}
+            try:
+                for group in VARIED:
+                    base[group] = own[group]
+                return asked(base, choices, overrides)
+            finally:
+                for group in VARIED:
+                    base[group] = kept[group]
+
+    def _separates(self, rest: Sequence[str], general: Sequence[str]) -> bool:
+        key = tuple(rest), tuple(general)
+        if key not in self._separable:
+            one, other = self.config(rest), self.config(general)
+            self._separable[key] = all(
+                OmegaConf.to_container(one[group]) == OmegaConf.to_container(other[group]) for group in VARIED
+            )
+        return self._separable[key]
 
 
 def without(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -99,25 +117,14 @@ def grouped(jobs: Sequence[Asked]) -> list[list[int]]:
     """Places of jobs that can be evaluated in one pass: those equal in all but prompt and text."""
     groups: dict[str, list[int]] = defaultdict(list)
     for place, job in enumerate(jobs):
-        groups[_common(job, place)].append(place)
+        common = {key: value for key, value in job.settings.items() if key not in VARIED}
+        groups[json.dumps(common, sort_keys=True, default=str)].append(place)
     return list(groups.values())
-
-
-def _common(job: Asked, place: int) -> str:
-    """What jobs of one pass share."""
-    shared = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key not in VARIED])
-    try:
-        return json.dumps(OmegaConf.to_container(shared, resolve=True), sort_keys=True, default=str)
-    except OmegaConfBaseException:  # the job itself will say what is wrong
-        return f"unresolved {place}"
-
-
-def _plain(config: DictConfig, group: str) -> Any:
-    """A part of a configuration, its interpolations as they are written."""
-    return OmegaConf.to_container(config[group])
 
 
 def _is_of(override: str, groups: Sequence[str]) -> bool:
     """Whether an override ("prompt=...", "++prompt.alpha=...", "~text") is of one of some groups."""
-    name: Any = override.lstrip("+~").partition("=")[0].partition(".")[0].partition("/")[0].partition("@")[0]
+    name = override.lstrip("+~").partition("=")[0]
+    for sign in ".@/":
+        name = name.partition(sign)[0]
     return name in groups

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.run import job, one_pass
 from benchmarks.settings.choices import CONFIGS
@@ -21,11 +22,17 @@ class Job(job.Job):
     """A job that is run by itself, from what was composed for it."""
 
     def __init__(self, config: DictConfig, labels: Labels = LABELS, overrides: Sequence[str] = ()) -> None:
-        super().__init__(Asked(config, labels, tuple(overrides)))
+        super().__init__(asked_by(config, labels, overrides))
 
     def execute(self) -> None:
         """Runs what is missing; raises what ended it."""
         execute([self])
+
+
+def asked_by(config: DictConfig, labels: Labels = LABELS, overrides: Sequence[str] = ()) -> Asked:
+    """A job from what was composed for it."""
+    settings: Any = OmegaConf.to_container(config, resolve=True)
+    return Asked(settings, labels, tuple(overrides))
 
 
 def execute(jobs: Sequence[job.Job]) -> None:

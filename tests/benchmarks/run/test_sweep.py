@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_jobs import LABELS, assert_same_decisions, composed, execute
+from small_jobs import asked_by, assert_same_decisions, composed, execute
 
 from benchmarks import recombine
 from benchmarks.measure.recombination import combine
-from benchmarks.settings.sweep import Asked, grouped
+from benchmarks.settings.sweep import grouped
 from benchmarks.status import main as status_command
 from falip import Backbone
 
@@ -90,7 +90,7 @@ def test_what_runs_together_differs_in_prompt_and_text_alone():
         ["prompt=foveal", "task.limit=2"],
         ["prompt=foveal", "prompt.alpha=9"],
     ]
-    asked = [Asked(composed(overrides), LABELS, tuple(overrides)) for overrides in given]
+    asked = [asked_by(composed(overrides)) for overrides in given]
     assert grouped(asked) == [[0, 1, 4], [2], [3]]
 
 
