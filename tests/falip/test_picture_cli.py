@@ -89,8 +89,8 @@ def test_a_mask_is_a_region(call, tmp_path, random_clip, photo):
     ("arguments", "image", "words"),
     [
         (BOX, "none.png", "none.png"),
-        (BOX, "broken.png", "cannot be read"),
-        (BOX, "cut.png", "cannot be read"),
+        (BOX, "broken.png", "cannot be decoded"),
+        (BOX, "cut.png", "cannot be decoded"),
         (("--box", "100,100,120,120"), "photo.png", "90 x 70"),
         (("--box", "60,20,10,65"), "photo.png", "upper left corner"),
         (("--box", "1,2,3"), "photo.png", "four numbers"),
