@@ -198,7 +198,7 @@ def _off_background(image: Image.Image, index: np.ndarray) -> np.ndarray:
         return index != 0
     colours = np.asarray(image.convert("RGB")).any(-1)
     zero_is_black = not image.getpalette() or not any((image.getpalette() or [])[:3])
-    return index != 0 if zero_is_black or colours.all() else colours
+    return np.not_equal(index, 0) if zero_is_black or colours.all() else np.asarray(colours)
 
 
 def _alpha(image: Image.Image) -> np.ndarray:
