@@ -45,7 +45,7 @@ def test_colours_stay_what_they_are(mode):
         profiles = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
         image = ImageCms.applyTransform(image, ImageCms.buildTransform(*profiles, "RGB", "LAB"))
     else:
-        image = image.convert(mode)
+        image = image.quantize(4) if mode == "P" else image.convert(mode)
     assert np.abs(np.asarray(as_rgb(image)).astype(int) - COLOUR).max() <= 3
 
 
@@ -85,7 +85,7 @@ def test_a_transparent_colour_leaves_no_trace_but_a_warning(tmp_path, caplog, mo
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "La"])
 def test_hidden_pixels_are_taken_and_counted(caplog, mode):
-    image = Image.new("RGBA", (2, 1), (100, 100, 100, 128)).convert("LA" if "L" in mode or "P" in mode else "RGBA")
+    image = Image.new("RGBA", (2, 1), (100, 100, 100, 128)).convert("LA" if "L" in mode else "RGBA")
     image = image.convert(mode)
     assert np.abs(np.asarray(as_rgb(image)).astype(int) - 100).max() <= 1
     assert "2 of its pixels are transparent" in caplog.text
@@ -124,7 +124,9 @@ def test_a_picture_that_is_not_whole_is_named(tmp_path, damaged):
 
 
 @given(
-    at=st.integers(0, 2000), byte=st.integers(0, 255), form=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"])
+    at=st.integers(0, 2000),
+    byte=st.integers(0, 255),
+    form=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"]),
 )
 @settings(deadline=None, max_examples=60)
 def test_damage_is_an_error_that_names_the_file_or_a_picture(tmp_path_factory, at, byte, form):
@@ -197,7 +199,7 @@ ID = 3 + 256 * 2 + 65536
 )  # fmt: skip
 def test_masks_hold_numbers(mode, value, number):
     mask = Image.new(mode, (3, 2))
-    mask.paste(value, (1, 0, 2, 1))
+    mask.putpixel((1, 0), value)
     if mode == "RGBA":
         mask.putalpha(255)
     expected = np.zeros((2, 3), int)
