@@ -93,7 +93,7 @@ class PictureReader:
                 image.load()
                 _check_depth(image)
                 _check_end(file, image.format)
-                return ImageOps.exif_transpose(image) if self.upright else image.copy()
+                return ImageOps.exif_transpose(image) if self.upright else image
         except UserError:
             raise
         except FileNotFoundError:
@@ -113,7 +113,7 @@ class PictureReader:
         found = size[0] * size[1] / 1e6
         if found > self.megapixels:
             raise UserError(
-                f"{name} has {size[0]} x {size[1]} pixels, {found:.1f} megapixels, and at most {self.megapixels:g} are "
+                f"{name} has {size[0]} x {size[1]} pixels, {found:.4g} megapixels, and at most {self.megapixels:g} are "
                 f"decoded. Make it smaller, or raise {self.setting}"
             )
 
@@ -134,11 +134,13 @@ def as_rgb(image: Image.Image, name: str = "The image") -> Image.Image:
             f"{name} has mode {image.mode!r} ({kind}), which does not say which number is white. Save it with 8 bits for "
             "each channel, white as 255."
         )
-    straight = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
+    straight = _straight(image)
     hidden = np.count_nonzero(_alpha(straight) < 255)
     if hidden:
         log.warning("%s: %d of its pixels are transparent; the colours stored for them are taken.", name, hidden)
-    straight.info.pop("transparency", None)
+    if "transparency" in straight.info:
+        straight = straight.copy()
+        del straight.info["transparency"]
     return TO_RGB[image.mode](straight)
 
 
@@ -150,7 +152,7 @@ def mask_ids(image: Image.Image, name: str = "The mask") -> np.ndarray:
     Raises:
         UserError: If the mode has colours that are no numbers, or numbers that are not whole.
     """
-    image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
+    image = _straight(image)
     if image.mode in _THREE_CHANNELS:
         red, green, blue = np.moveaxis(np.asarray(image)[..., :3].astype(np.int64), -1, 0)
         return red + 256 * green + 65536 * blue
@@ -175,7 +177,7 @@ def mask_inside(image: Image.Image, name: str = "The mask") -> np.ndarray:
     Raises:
         UserError: As `mask_ids`.
     """
-    image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
+    image = _straight(image)
     ids = mask_ids(image, name)
     alpha = _alpha(image)
     if ids.min() == ids.max() and alpha.min() != alpha.max():
@@ -199,6 +201,11 @@ def _off_background(image: Image.Image, index: np.ndarray) -> np.ndarray:
     colours = np.asarray(image.convert("RGB")).any(-1)
     zero_is_black = not image.getpalette() or not any((image.getpalette() or [])[:3])
     return np.not_equal(index, 0) if zero_is_black or colours.all() else np.asarray(colours)
+
+
+def _straight(image: Image.Image) -> Image.Image:
+    """The picture with colours that are not multiplied by their opacity."""
+    return image.convert(_PREMULTIPLIED[image.mode]) if image.mode in _PREMULTIPLIED else image
 
 
 def _alpha(image: Image.Image) -> np.ndarray:

@@ -153,6 +153,10 @@ class ReferringDataset(ABC):
         """None: expressions are free text."""
         return ()
 
+    def expressions(self) -> list[str]:
+        """All expressions of the split, for the pool of those that are subtracted; bad lines are left out."""
+        return [query.text for image in self._images if not image.error for query in image.queries]
+
     @property
     def identity(self) -> dict[str, Any]:
         """Name, split, proposals, version of the loader, hashes of the files read, and of pictures names and sizes."""

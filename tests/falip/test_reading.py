@@ -1,6 +1,7 @@
 """Pictures of every mode and masks of every kind: each decided on purpose, none lost in silence."""
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -152,14 +153,24 @@ def test_a_thumbnails_end_is_not_the_pictures(tmp_path):
 
 
 def test_large_pictures_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
-    Image.new("1", (20_000, 10_000)).save(tmp_path / "large.png")  # above Pillow's own limit
+    Image.new("1", (200, 100)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)  # Pillow's own limit gives way
     with monkeypatch.context() as patch:
         patch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
-        message = r"large\.png has 20000 x 10000 pixels, 200\.0 megapixels, and at most 64 .*raise --megapixels"
+        message = r"large\.png has 200 x 100 pixels, 0\.02 megapixels, and at most 0\.01 .*raise --megapixels"
         with pytest.raises(UserError, match=message):
-            PictureReader(setting="--megapixels").picture(tmp_path / "large.png")
-    assert PictureReader(megapixels=201).stored(tmp_path / "large.png").size == (20_000, 10_000)
-    assert Image.MAX_IMAGE_PIXELS
+            PictureReader(0.01, setting="--megapixels").picture(tmp_path / "large.png")
+    assert PictureReader(0.02).picture(tmp_path / "large.png").size == (200, 100)
+    assert Image.MAX_IMAGE_PIXELS == 5000
+
+
+def test_a_header_that_claims_a_billion_pixels_is_refused(tmp_path):
+    content = bytearray(_encoded("PNG"))
+    content[16:24] = (40_000).to_bytes(4) * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4)
+    (tmp_path / "bomb.png").write_bytes(content)
+    with pytest.raises(UserError, match=r"40000 x 40000 pixels, 1600 megapixels, and at most 64 "):
+        PictureReader().picture(tmp_path / "bomb.png")
 
 
 @pytest.mark.parametrize("name", ["none.png", "x" * 300, ".", "a\0b"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_jobs import small_job
 
 from benchmarks.data.refcoco import RefCOCO
 from falip.errors import UserError
@@ -77,6 +80,30 @@ def check_only_image_25_is_bad(data: RefCOCO, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         data.load(0)
     str(error.value).encode()
+
+
+def test_all_expressions_but_those_of_bad_lines_may_be_subtracted(coco_root: Path, referents: list[dict[str, Any]]) -> None:
+    assert small(coco_root).expressions() == ["tall, by the edge?", "wide thing", "left", "the right one", "small"]
+    referents[1]["sentences"][0]["raw"] = ""
+    assert rewrite(coco_root, referents).expressions() == ["left", "the right one", "small"]
+
+
+def test_a_bad_line_ends_the_run_or_is_counted_and_named(
+    coco_root: Path, tmp_path: Path, clip_folder: Callable[[str], Path], referents: list[dict[str, Any]]
+) -> None:
+    referents[3]["sentences"][0]["raw"] = " "
+    rewrite(coco_root, referents)
+    settings = ["task=rec/refcoco", "task.split=testA", f"data_root={coco_root}", "task.dataset.contract=false"]
+    with pytest.raises(UserError, match=r"refcoco_testa\.jsonl, line 4: an expression is empty"):
+        small_job(clip_folder("small"), tmp_path / "fail", *settings).execute()
+    job = small_job(clip_folder("small"), tmp_path / "record", *settings, "runtime.on_error=record")
+    # The first image is the bad one; what a run is called after is of one that could be loaded.
+    with suppress(UserError):
+        job.execute()
+    frame = job.folder.frame()
+    unscored = frame[frame["status"] == "unscored"]
+    assert (len(frame), list(unscored["group"])) == (5, ["25", "25"])
+    assert unscored["error"].str.contains("line 4: an expression is empty").all()
 
 
 def test_a_lone_surrogate_in_an_expression_is_named(coco_root: Path, referents: list[dict[str, Any]]) -> None:
@@ -181,6 +208,6 @@ def test_other_pictures_are_another_run(coco_root: Path) -> None:
 
 def test_a_picture_above_the_limit_is_refused_by_its_header(coco_root: Path) -> None:
     data = RefCOCO("refcoco", str(coco_root), "testA", "gt", contract=False, megapixels=0.001)
-    with pytest.raises(UserError, match=r"025\.jpg has 40 x 30 pixels, 0\.0 megapixels.*task\.dataset\.megapixels"):
+    with pytest.raises(UserError, match=r"025\.jpg has 40 x 30 pixels, 0\.0012 megapixels.*task\.dataset\.megapixels"):
         data.load(0)
     assert data.load(1)
