@@ -10,7 +10,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from benchmarks.data.hashes import remembered_sha256
@@ -21,7 +21,9 @@ from falip.regions import Box
 CONTRACT_SWITCH = "task.dataset.contract=false"
 LONGEST_NAME = 255
 """Bytes of a file's name on the file systems in use, and characters of an id."""
+_TOO_LONG = 10**LONGEST_NAME
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0+)?")
+_NO_UNICODE = re.compile("[\ud800-\udfff\0]")
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
 
@@ -94,8 +96,8 @@ def inside(folder: Path, name: Any, place: str) -> Path:
     """
     if not isinstance(name, str):
         raise UserError(f"{place}: a file's name is a text, and found {shown(name)}.")
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts:
+    parts = name.split("/")
+    if not any(parts) or name.startswith("/") or ".." in parts:
         raise UserError(f"{place}: the file's name {shown(name)} must be a path below {folder}, without '..'.")
     if not _is_unicode(name) or any(len(part.encode()) > LONGEST_NAME for part in parts):
         raise UserError(
@@ -241,8 +243,11 @@ def identifier(value: Any, place: str) -> str:
     Raises:
         UserError: If the value is no number or text, or cannot name anything.
     """
-    whole = (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
-    text = str(int(value)) if whole else value.strip() if isinstance(value, str) else ""
+    if type(value) is int and abs(value) < _TOO_LONG:
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = f"{value:.0f}"
+    text = value.strip() if isinstance(value, str) else ""
     if not text or len(text) > LONGEST_NAME or not _is_unicode(text):
         raise UserError(
             f"{place}: an id is a whole number or a text of at most {LONGEST_NAME} signs, and found {shown(value)}."
@@ -267,7 +272,7 @@ def check_text(text: Any, what: str, place: str, mend: str) -> None:
 
 def _is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8 and be part of a path: no lone surrogate, no zero."""
-    return not any("\ud800" <= sign <= "\udfff" or sign == "\0" for sign in text)
+    return not _NO_UNICODE.search(text)
 
 
 def shown(value: Any) -> str:

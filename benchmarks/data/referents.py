@@ -15,6 +15,8 @@ from benchmarks.data.samples import Query
 from falip.errors import UserError
 from falip.regions import Box
 
+_PICTURES = Path("train2014")
+
 
 @dataclass(frozen=True)
 class Referent:
@@ -85,7 +87,7 @@ def referent(
     image, by_id = identifier(image_id, place), dict(annotations)
     # In this order: the first that fails is the line's error.
     checks = (
-        lambda: inside(Path("train2014"), file_name, place),
+        lambda: inside(_PICTURES, file_name, place),
         lambda: _check_gold(gold, annotations, place, mend),
         lambda: [check_text(required(line, "raw", place), "an expression", place, mend) for line in sentences],
     )
