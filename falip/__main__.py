@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from falip.errors import UserError
+from falip.reading import MEGAPIXELS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,12 +34,32 @@ sees, the foveal mask, and the CLS attention before and after, as the mean of th
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 if the user must mend something."""
     arguments = _parser().parse_args(argv)
-    try:
-        _run(arguments)
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    with _warnings_shown():
+        try:
+            _run(arguments)
+        except UserError as error:
+            sys.stderr.write(f"error: {printable(str(error))}\n")
+            return 2
     return 0
+
+
+@contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """What the library warns of goes to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(logging.Formatter("warning: %(message)s"))
+    logger = logging.getLogger("falip")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def printable(text: str) -> str:
+    """Text of which what is not valid Unicode, such as a file name's stray bytes, is written as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("image", type=Path, help="a picture file")
+    parser.add_argument("image", type=Path, help="a picture file; it is turned as its EXIF data say")
     parser.add_argument(
         "--box", action="append", default=[], metavar="x0,y0,x1,y1", help="a region in pixels; may be repeated"
     )
@@ -54,9 +77,15 @@ def _parser() -> argparse.ArgumentParser:
         "--mask",
         action="append",
         default=[],
-        type=Path,
-        metavar="FILE",
-        help="a region as a picture of the same size, not 0 inside; may be repeated",
+        metavar="FILE[:ID]",
+        help="a region as a picture of the same size: not 0 inside, or of the number ID (colours: R + 256 G + 65536 B); "
+        "may be repeated",
+    )
+    parser.add_argument(
+        "--accept-outside", action="store_true", help="take boxes of which most end outside of the picture, cut to it"
+    )
+    parser.add_argument(
+        "--megapixels", type=float, default=MEGAPIXELS, help="the largest picture that is decoded (%(default)s)"
     )
     parser.add_argument("--text", action="append", default=[], required=True, help="a text to score; may be repeated")
     parser.add_argument(
@@ -81,12 +110,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace) -> None:
     # Imported here, so that --help answers at once.
     from falip.backbone import load_backbone
-    from falip.picture.inputs import read_box, read_image, read_mask, read_prompts
+    from falip.picture.inputs import check_texts, picture_reader, read_boxes, read_mask, read_prompts
     from falip.prompts import Foveal
 
-    image = read_image(arguments.image)
-    regions = {f"box {text}": read_box(text, image) for text in arguments.box}
-    regions |= {f"mask {path.name}": read_mask(path, image) for path in arguments.mask}
+    check_texts(arguments.text)
+    reader = picture_reader(arguments.megapixels)
+    image = reader.picture(arguments.image)
+    boxes = read_boxes(arguments.box, image, arguments.accept_outside)
+    regions = {f"box {text}": region for text, region in boxes.items()}
+    regions |= {f"mask {printable(Path(text).name)}": read_mask(text, image, reader) for text in arguments.mask}
     if not regions:
         raise UserError(f"No region of {arguments.image} is given. Add --box x0,y0,x1,y1 or --mask FILE.")
     if not arguments.sigma > 0:
@@ -116,7 +148,7 @@ def _scored(
         name: score(backbone, image, list(regions.values()), prompt, texts).tolist()
         for name, prompt in ({"plain": Plain()} | prompts).items()
     }
-    return Scored(str(arguments.image), arguments.backbone, list(regions), texts, scores)
+    return Scored(printable(str(arguments.image)), arguments.backbone, list(regions), texts, scores)
 
 
 def _draw(
@@ -136,7 +168,7 @@ def _draw(
         for i, study in enumerate(studies(backbone, image, list(regions.values()), prompt)):
             title = block_title(scored.regions[i], name, study, settings)
             blocks.append(Block(title, study, scored.texts, scored.scores["plain"][i], scored.scores[name][i]))
-    draw(image, blocks, f"{arguments.image.name} seen by {arguments.backbone}", arguments.out)
+    draw(image, blocks, f"{printable(arguments.image.name)} seen by {arguments.backbone}", arguments.out)
 
 
 if __name__ == "__main__":

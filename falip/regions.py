@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from falip.errors import UserError
 
 Box = tuple[float, float, float, float]
 ImageSize = tuple[int, int]
+
+ROUNDING = 1.0  # pixels: annotators count pixels from 0 or from 1, and their centres or their edges
+SHARE_ROUNDING = 0.02  # of an image: detectors give boxes in 0..1 that end slightly outside
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +51,16 @@ class Region:
         """A region of any form.
 
         Args:
-            mask: Array of shape (height, width) of the image; non-zero inside the region.
+            mask: Array of shape (height, width) of the image: booleans, or 0 outside and one other whole number inside.
 
         Raises:
-            UserError: If the mask is not two-dimensional or has no pixel set.
+            UserError: If the mask is not two-dimensional, has no pixel set, or has other values, as logits,
+                probabilities and ids do.
         """
         pixels = np.asarray(mask)
         if pixels.ndim != 2:
             raise UserError(f"A mask has shape (height, width); this one has shape {pixels.shape}.")
-        pixels = pixels.astype(bool)
+        pixels = _inside(pixels)
         if not pixels.any():
             raise UserError(f"The mask of shape {pixels.shape} has no pixel set, so it names no region.")
         rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
@@ -102,8 +107,41 @@ def clip_box(box: Box, image_size: ImageSize) -> Box:
     return min(max(x0, 0.0), width), min(max(y0, 0.0), height), min(max(x1, 0.0), width), min(max(y1, 0.0), height)
 
 
+def ends_outside(box: Box, image_size: ImageSize) -> bool:
+    """Whether a box ends outside of an image of (width, height) pixels by more than rounding."""
+    width, height = image_size
+    x0, y0, x1, y1 = box
+    return min(x0, y0) < -ROUNDING or x1 > width + ROUNDING or y1 > height + ROUNDING
+
+
+def in_unit_square(box: Box) -> bool:
+    """Whether all numbers of a box, its width and height too, lie in 0..1, as shares of an image do and pixels do not."""
+    x0, y0, x1, y1 = box
+    return all(-SHARE_ROUNDING <= value <= 1 + SHARE_ROUNDING for value in (x0, y0, x1 - x0, y1 - y0))
+
+
+def _inside(mask: np.ndarray) -> np.ndarray:
+    """The mask as booleans; a float of 0 or 255 may be one, but whatever is not 0 in logits is the whole picture."""
+    if mask.dtype == bool:
+        return mask
+    mend = "mask == id" if mask.dtype.kind in "iu" else "mask > 0"
+    if mask.dtype.kind not in "iuf":
+        raise UserError(f"A mask holds booleans or numbers; this one has the type {mask.dtype}.")
+    inside = mask != 0
+    value = mask[inside][0] if inside.any() else 1
+    if not (value > 0 and value == np.floor(value) and np.isfinite(value) and (mask[inside] == value).all()):
+        raise UserError(
+            f"A mask is True or False, or 0 and one other whole number; this one of type {mask.dtype} runs from "
+            f"{mask.min()} to {mask.max()} and has several values, as logits, probabilities and ids do. Give `{mend}`."
+        )
+    return inside
+
+
 def _checked_box(box: Sequence[float]) -> Box:
-    corners = tuple(float(value) for value in box)
+    try:
+        corners = tuple(float(value) for value in box)
+    except (TypeError, ValueError, OverflowError):  # a whole number of 400 digits is no float
+        corners = ()
     if len(corners) != 4 or not all(map(math.isfinite, corners)):
-        raise UserError(f"A box is four finite numbers (x0, y0, x1, y1) in pixels, and got {list(box)}.")
+        raise UserError(f"A box is four finite numbers (x0, y0, x1, y1) in pixels, and got {reprlib.repr(box)}.")
     return corners  # pyright: ignore[reportReturnType]  (the length is checked above)

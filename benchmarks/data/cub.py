@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from benchmarks.data.files import box_from_xywh, existing, integer, read_lines, sha256
+from benchmarks.data.files import box_from_xywh, existing, identifier, inside, integer, read_lines, sha256
 from benchmarks.data.images import LabelledDataset, LabelledImage, label_from_one
 from benchmarks.data.samples import SplitContract
 from falip import Region
@@ -35,7 +36,7 @@ class CUB(LabelledDataset):
     @cached_property
     def _folders(self) -> tuple[str, ...]:
         folders: list[str] = []
-        for place, (label, folder) in read_lines(self._file(_CLASSES), 2):
+        for place, (label, folder) in read_lines(self._file(_CLASSES), 2, self.mend):
             if integer(label, place) != len(folders) + 1:
                 raise UserError(
                     f"{place}: expected class {len(folders) + 1}, and found {label}. Fetch it again: {self.mend}"
@@ -50,7 +51,10 @@ class CUB(LabelledDataset):
 
     @cached_property
     def _boxes(self) -> dict[str, Box]:
-        return read_boxes(self._file(BOXES))
+        return read_boxes(self._file(BOXES), self.mend)
+
+    def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
+        return str(self._file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._items]
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -61,9 +65,9 @@ class CUB(LabelledDataset):
 
     def _read(self) -> list[LabelledImage]:
         wanted = "1" if self.split == "train" else "0"
-        splits = read_column(self._file(_SPLITS))
-        labels = read_column(self._file(_LABELS))
-        names = read_column(self._file(IMAGES))
+        splits = read_column(self._file(_SPLITS), self.mend)
+        labels = read_column(self._file(_LABELS), self.mend)
+        names = read_column(self._file(IMAGES), self.mend)
         for file, column in ((_SPLITS, splits), (_LABELS, labels), (BOXES, self._boxes)):
             if column.keys() != names.keys():
                 raise UserError(
@@ -75,31 +79,43 @@ class CUB(LabelledDataset):
     def _item(self, number: str, name: str, label: str) -> LabelledImage:
         place = f"{self._file(_LABELS)}, image {number}"
         index = label_from_one(integer(label, place), len(self._folders), place)
+        picture = inside(self.data_root / FOLDER / "images", name, f"{self._file(IMAGES)}, image {number}")
         path = PurePosixPath(name)
         if path.parts[0] != self._folders[index]:
             raise UserError(
                 f"{place}: class {label} is {self._folders[index]}, but its picture is {name}. Fetch the data again: "
                 f"{self.mend}"
             )
-        return LabelledImage(str(path.with_suffix("")), self.data_root / FOLDER / "images" / path, index, number)
+        return LabelledImage(str(path.with_suffix("")), picture, index, number)
 
     def _region(self, item: LabelledImage, image: Image.Image) -> Region:
         return Region.from_box(*self._boxes[item.region_key])
 
 
-def read_column(path: Path) -> dict[str, str]:
+def read_column(path: Path, mend: str) -> dict[str, str]:
     """The second column of one of CUB's files, by the image id in the first.
 
     Raises:
-        UserError: If a line has one column only.
+        UserError: If a line has one column only, or two lines are about one image.
     """
-    return {number: value for _, (number, value) in read_lines(path, 2)}
+    return {number: value for number, (_, value) in _by_image(path, 2, mend).items()}
 
 
-def read_boxes(path: Path) -> dict[str, Box]:
+def read_boxes(path: Path, mend: str) -> dict[str, Box]:
     """The corners of each image's box; `bounding_boxes.txt` has the image id, x, y, width and height.
 
     Raises:
-        UserError: If a line has another form.
+        UserError: If a line has another form, or two lines are about one image.
     """
-    return {number: box_from_xywh(values, place) for place, (number, *values) in read_lines(path, 5)}
+    return {number: box_from_xywh(values, place) for number, (place, *values) in _by_image(path, 5, mend).items()}
+
+
+def _by_image(path: Path, columns: int, mend: str) -> dict[str, list[str]]:
+    """The place of each line and its columns but the first, by the image id in that."""
+    found: dict[str, list[str]] = {}
+    for place, (number, *values) in read_lines(path, columns, mend):
+        image = identifier(number, place)
+        if image in found:
+            raise UserError(f"{place}: image {image} has a line already ({found[image][0]}). Fetch the file again: {mend}")
+        found[image] = [place, *values]
+    return found

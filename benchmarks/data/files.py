@@ -5,16 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import re
+import reprlib
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.data.hashes import remembered_sha256
 from benchmarks.data.samples import SplitContract
 from falip.errors import UserError
 from falip.regions import Box
 
 CONTRACT_SWITCH = "task.dataset.contract=false"
+LONGEST_NAME = 255
+"""Bytes of a file's name on the file systems in use, and characters of an id."""
+_TOO_LONG = 10**LONGEST_NAME
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0+)?")
+_NO_UNICODE = re.compile("[\ud800-\udfff\0]")
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
 
 
 def data_folder(root: str | Path, mend: str) -> Path:
@@ -48,7 +59,7 @@ def existing(path: Path, what: str, mend: str) -> Path:
     Raises:
         UserError: If there is nothing at the path.
     """
-    if not path.exists():
+    if not _exists(path):
         raise UserError(
             f"The {what} {path.absolute()} is missing. Prepare it with `{mend}`, or point FALIP_DATA (or "
             f"data_root=...) at the folder that has it."
@@ -62,30 +73,82 @@ def first_existing(paths: Sequence[Path], what: str, mend: str) -> Path:
     Raises:
         UserError: If none exists; the message names the first place, where it belongs.
     """
-    return next((path for path in paths if path.exists()), None) or existing(paths[0], what, mend)
+    return next((path for path in paths if _exists(path)), None) or existing(paths[0], what, mend)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise UserError(f"{path} cannot be looked at ({error.strerror}). Check the name and its folder.") from None
+
+
+def inside(folder: Path, name: Any, place: str) -> Path:
+    """The path of a file that an annotation names, which stays in its folder.
+
+    Args:
+        folder: Where the data set has such files; it may be a link to elsewhere.
+        name: The name or path as the annotation has it.
+        place: "FILE, line N", for messages.
+
+    Raises:
+        UserError: If the name is no text, empty, absolute, climbs by "..", or cannot be a file's name.
+    """
+    if not isinstance(name, str):
+        raise UserError(f"{place}: a file's name is a text, and found {shown(name)}.")
+    parts = name.split("/")
+    if not any(parts) or name.startswith("/") or ".." in parts:
+        raise UserError(f"{place}: the file's name {shown(name)} must be a path below {folder}, without '..'.")
+    if not _is_unicode(name) or any(len(part.encode()) > LONGEST_NAME for part in parts):
+        raise UserError(
+            f"{place}: {shown(name)} cannot be a file's name: more than {LONGEST_NAME} bytes, or no valid Unicode."
+        )
+    return folder / name
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hex, computed once for each state of the file."""
-    state = path.stat()
-    return _sha256(path.absolute(), state.st_size, state.st_mtime_ns)
+    """The SHA-256 of a file in hex, computed once for each state of the file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    try:
+        return remembered_sha256(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Is it a file, and may you read it?") from None
 
 
-@lru_cache(maxsize=256)
-def _sha256(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def fingerprint(paths: Iterable[Path], base: Path) -> str:
-    """The SHA-256 in hex of the names and sizes of many files: what a folder of small annotation files is known by.
+def fingerprint(files: Iterable[tuple[str, Path]]) -> str:
+    """The SHA-256 in hex of the names and sizes of many files: what a folder of pictures is known by.
 
     Args:
-        paths: The files, which are not opened.
-        base: The folder that names are relative to.
+        files: Names, the same wherever the data lie, and paths of files, which are not opened; one that is not there
+            counts as missing.
     """
-    listing = sorted(f"{path.relative_to(base).as_posix()} {path.stat().st_size}" for path in paths)
-    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+    listing = sorted(f"{name} {_size(path)}" for name, path in files)
+    return hashlib.sha256("\n".join(listing).encode(errors="backslashreplace")).hexdigest()
+
+
+def _size(path: Path) -> int | str:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116  (a third faster than Path.stat, for tens of thousands of files)
+    except (OSError, ValueError):
+        return "missing"
+
+
+@contextmanager
+def readable(path: Path, mend: str) -> Iterator[None]:
+    """Turns what goes wrong while a text file is read into an error that names it.
+
+    Raises:
+        UserError: If the file cannot be opened, or is not UTF-8.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error}); was the download cut off? Fetch it again: {mend}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}). Fetch it again: {mend}") from None
 
 
 def read_json(path: Path, mend: str) -> Any:
@@ -95,8 +158,9 @@ def read_json(path: Path, mend: str) -> Any:
         UserError: If it is not valid JSON, naming the line.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        with readable(path, mend):
+            return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # ValueError: of the JSON, or a number of more digits than int reads
         raise UserError(f"{path} is not valid JSON ({error}); was the download cut off? Fetch it again: {mend}") from None
 
 
@@ -113,14 +177,14 @@ def read_json_lines(path: Path, mend: str) -> Iterator[tuple[str, dict[str, Any]
     Raises:
         UserError: If a line is no JSON object, as the last line of a download that was cut off.
     """
-    with path.open("rb") as file:
+    with readable(path, mend), path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             place = f"{path}, line {number}"
             try:
                 value = json.loads(line)
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:  # as in read_json
                 raise UserError(
                     f"{place}: not valid JSON ({error}); was the download cut off? Fetch the file again: {mend}"
                 ) from None
@@ -129,22 +193,22 @@ def read_json_lines(path: Path, mend: str) -> Iterator[tuple[str, dict[str, Any]
             yield place, value
 
 
-def read_lines(path: Path, columns: int) -> Iterator[tuple[str, list[str]]]:
+def read_lines(path: Path, columns: int, mend: str) -> Iterator[tuple[str, list[str]]]:
     """The lines of a text file of columns parted by blanks; the last column may hold blanks.
 
     Yields:
         (place, columns), where place is "FILE, line N" for messages; blank lines are passed over.
 
     Raises:
-        UserError: If a line has too few columns.
+        UserError: If the file cannot be read, or a line has too few columns.
     """
-    with path.open(encoding="utf-8") as file:
+    with readable(path, mend), path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             values = line.strip().split(maxsplit=columns - 1)
             if len(values) != columns:
-                raise UserError(f"{path}, line {number}: expected {columns} columns, and found {line.strip()!r}.")
+                raise UserError(f"{path}, line {number}: expected {columns} columns, and found {shown(line.strip())}.")
             yield f"{path}, line {number}", values
 
 
@@ -155,7 +219,7 @@ def required(record: Any, key: str, place: str) -> Any:
         UserError: If the record is no object or lacks the key; the message lists the keys there are.
     """
     if not isinstance(record, dict):
-        raise UserError(f"{place}: expected an object with the key {key!r}, and found {record!r:.200}.")
+        raise UserError(f"{place}: expected an object with the key {key!r}, and found {shown(record)}.")
     if key not in record:
         raise UserError(f"{place}: the key {key!r} is missing; found {', '.join(sorted(record)) or 'no key at all'}.")
     return record[key]
@@ -170,7 +234,50 @@ def integer(text: str, place: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UserError(f"{place}: expected a whole number, and found {text!r}.") from None
+        raise UserError(f"{place}: expected a whole number, and found {shown(text)}.") from None
+
+
+def identifier(value: Any, place: str) -> str:
+    """The one spelling of an id: 25, 25.0, "25" and "000025" are the same.
+
+    Raises:
+        UserError: If the value is no number or text, or cannot name anything.
+    """
+    if type(value) is int and abs(value) < _TOO_LONG:
+        return str(value)
+    if isinstance(value, float) and value.is_integer():
+        value = f"{value:.0f}"
+    text = value.strip() if isinstance(value, str) else ""
+    if not text or len(text) > LONGEST_NAME or not _is_unicode(text):
+        raise UserError(
+            f"{place}: an id is a whole number or a text of at most {LONGEST_NAME} signs, and found {shown(value)}."
+        )
+    return str(int(text.partition(".")[0])) if _WHOLE.fullmatch(text) else text
+
+
+def check_text(text: Any, what: str, place: str, mend: str) -> None:
+    """Refuses an empty text, something else than a text, and one that is not valid Unicode.
+
+    Raises:
+        UserError: Naming the value.
+    """
+    broken = ""
+    if not isinstance(text, str) or not text.strip():
+        broken = "is empty"
+    elif not _is_unicode(text):
+        broken = "is not valid Unicode"
+    if broken:
+        raise UserError(f"{place}: {what} {broken} ({shown(text)}). Mend or remove it, or fetch the file again: {mend}")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written as UTF-8 and be part of a path: no lone surrogate, no zero."""
+    return not _NO_UNICODE.search(text)
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: short, however long or deep it is, and printable."""
+    return _SHORT.repr(value).encode(errors="backslashreplace").decode()
 
 
 def box_from_xywh(values: Any, place: str) -> Box:
@@ -182,12 +289,13 @@ def box_from_xywh(values: Any, place: str) -> Box:
         UserError: If the value is not four finite numbers.
     """
     try:
-        x, y, width, height = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise UserError(f"{place}: a box is four numbers x, y, width, height, and found {values!r}.") from None
-    if not all(map(math.isfinite, (x, y, width, height))):
-        raise UserError(f"{place}: a box is four finite numbers x, y, width, height, and found {values!r}.")
-    return x, y, x + width, y + height
+        x, y, width, height = (float(value) for value in values if isinstance(values, list | tuple))
+    except (TypeError, ValueError, OverflowError):  # a whole number of 400 digits is no float
+        raise UserError(f"{place}: a box is four numbers x, y, width, height, and found {shown(values)}.") from None
+    box = x, y, x + width, y + height
+    if not all(map(math.isfinite, box)):
+        raise UserError(f"{place}: a box is four finite numbers x, y, width, height, and found {shown(values)}.")
+    return box
 
 
 def check_choice(value: str, choices: Sequence[str], what: str, key: str) -> None:

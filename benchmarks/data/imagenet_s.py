@@ -13,17 +13,21 @@ from pycocotools import mask as run_length
 
 from benchmarks.data.files import (
     check_choice,
+    check_text,
     existing,
     fingerprint,
+    inside,
     read_json,
     read_lines,
     required,
     sha256,
+    shown,
 )
-from benchmarks.data.images import LabelledDataset, LabelledImage, read_image
+from benchmarks.data.images import LabelledDataset, LabelledImage
 from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
+from falip.reading import MEGAPIXELS, mask_ids
 
 _FOLDER = PurePosixPath("imagenet_s")
 _PICTURES = _FOLDER / "ImageNetS919" / "validation"
@@ -63,6 +67,7 @@ class ImageNetS(LabelledDataset):
             `LOC_synset_mapping.txt`; or `clip`, the names that CLIP's authors wrote, from `clip_classes.txt`.
         annotations: File of the list form, or None for the official form.
         contract: Whether the published numbers of pictures and classes are required.
+        megapixels: The largest picture that is decoded.
     """
 
     name = "imagenet_s"
@@ -77,8 +82,9 @@ class ImageNetS(LabelledDataset):
         names: str = "wordnet",
         annotations: str | None = None,
         contract: bool = True,
+        megapixels: float = MEGAPIXELS,
     ) -> None:
-        super().__init__(root, split, contract)
+        super().__init__(root, split, contract, megapixels=megapixels)
         check_choice(region, ("box", "mask"), "The region", "task.dataset.region")
         check_choice(names, tuple(_NAMES), "The list of names", "task.dataset.names")
         self.region, self.names = region, names
@@ -103,7 +109,7 @@ class ImageNetS(LabelledDataset):
 
     @cached_property
     def _class_names(self) -> tuple[str, ...]:
-        names = {synset: name for _, (synset, name) in read_lines(self._names_file, 2)}
+        names = {synset: name for _, (synset, name) in read_lines(self._names_file, 2, self.mend)}
         missing = [synset for synset in self._synsets if synset not in names]
         if missing:
             raise UserError(
@@ -132,8 +138,10 @@ class ImageNetS(LabelledDataset):
         if not isinstance(entries, list):
             raise UserError(f"{path}: expected a list of annotations, and found a {type(entries).__name__}.")
         for number, entry in enumerate(entries):
-            for key in ("category_word", "image_pth", "mask"):
-                required(entry, key, f"{path}, entry {number}")
+            place = f"{path}, entry {number}"
+            check_text(required(entry, "category_word", place), "the synset (category_word)", place, self.mend)
+            inside(path.parent, required(entry, "image_pth", place), place)
+            required(entry, "mask", place)
         return entries
 
     @property
@@ -143,7 +151,8 @@ class ImageNetS(LabelledDataset):
             path = existing(self.annotations, "annotation list (task.dataset.annotations)", self.mend)
             return {path.name: sha256(path), **names}
         masks = existing(self.data_root / _MASKS, "folder of masks", self.mend)
-        return {masks.name: fingerprint(masks.glob("*/*.png"), masks), **names}
+        files = ((f"{path.parent.name}/{path.name}", path) for path in masks.glob("*/*.png"))
+        return {masks.name: fingerprint(files), **names}
 
     def _read(self) -> list[LabelledImage]:
         labels = {synset: label for label, synset in enumerate(self._synsets)}
@@ -174,7 +183,7 @@ class ImageNetS(LabelledDataset):
             place, mask = self._class_mask(item)
         else:
             place = f"{self.annotations}, entry {item.region_key}"
-            mask = _decoded(self._entries[int(item.region_key)]["mask"], place)
+            mask = _decoded(self._entries[int(item.region_key)]["mask"], image, place)
         if mask.shape != (image.height, image.width):
             raise UserError(
                 f"{place}: the mask is {mask.shape[1]} x {mask.shape[0]} pixels and its picture {item.path} {image.width} "
@@ -187,7 +196,7 @@ class ImageNetS(LabelledDataset):
 
     def _class_mask(self, item: LabelledImage) -> tuple[str, np.ndarray]:
         path = self.data_root / _MASKS / f"{item.region_key}.png"
-        classes = class_ids(read_image(path, self.mend))
+        classes = class_ids(self.reader.stored(existing(path, "mask", self.mend), "mask"))
         mask = classes == item.label + 1
         if not mask.any():
             found = ", ".join(str(value) for value in np.unique(classes))
@@ -200,13 +209,25 @@ class ImageNetS(LabelledDataset):
 
 
 def class_ids(picture: Image.Image) -> np.ndarray:
-    """The class of each pixel of a mask of ImageNet-S, R + 256 G (I:README.md), as an int array (height, width)."""
-    channels = np.asarray(picture, dtype=np.int64)
-    return channels[..., 0] + 256 * channels[..., 1]
+    """The class of each pixel of a mask of ImageNet-S, R + 256 G (I:README.md), as an int array (height, width).
+
+    A palette stands for its colours, as a PNG that was made smaller has it; blue is not looked at.
+    """
+    return mask_ids(picture.convert("RGB") if picture.mode == "P" else picture) % 65536
 
 
-def _decoded(mask: Any, place: str) -> np.ndarray:
+def _stated_size(mask: Any) -> Any:
+    return mask.get("size") if isinstance(mask, dict) else None
+
+
+def _decoded(mask: Any, image: Image.Image, place: str) -> np.ndarray:
+    size = _stated_size(mask)
+    if isinstance(size, list) and len(size) == 2 and size != [image.height, image.width]:
+        # Decoding would take whatever memory the size asks for.
+        raise UserError(
+            f"{place}: the mask is {shown(size)} high and wide, and its picture {image.height} by {image.width}."
+        )
     try:
         return run_length.decode(mask).astype(bool)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise UserError(f"{place}: the mask is not in COCO's compressed run lengths ({error!r}).") from None

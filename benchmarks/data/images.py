@@ -9,33 +9,43 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from benchmarks.data.files import check_choice, check_contract, check_count, data_folder, existing
+from benchmarks.data.boxes import check_frame, check_unit
+from benchmarks.data.files import check_choice, check_contract, check_count, data_folder, existing, fingerprint
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
+from falip.reading import MEGAPIXELS, PictureReader
+from falip.regions import Box
 
 
-def read_image(path: Path, mend: str) -> Image.Image:
-    """A picture of mode RGB.
+def picture_reader(megapixels: float, mend: str) -> PictureReader:
+    """Reads the pictures of a data set.
 
     The EXIF orientation is not applied, as in the reference (ReCLIP main.py, FALIP main.py): the boxes of
     COCO belong to the pixels as they are stored.
 
     Args:
+        megapixels: The largest picture that is decoded.
+        mend: The command that fetches the data set.
+    """
+    setting = "task.dataset.megapixels=..."
+    return PictureReader(megapixels, setting=setting, mend=f"Delete it and fetch it again: {mend}")
+
+
+def read_image(path: Path, reader: PictureReader, mend: str) -> Image.Image:
+    """A picture of mode RGB.
+
+    Args:
         path: The file.
-        mend: The command that fetches it.
+        reader: From `picture_reader`.
+        mend: The command that fetches the data set.
 
     Raises:
-        UserError: If the file is missing, broken or no picture.
+        UserError: If the file is missing, too large, broken or no picture.
     """
-    existing(path, "image", mend)
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise UserError(f"The image {path} cannot be decoded ({error}). Delete it and fetch it again: {mend}") from None
+    return reader.picture(existing(path, "image", mend))
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,8 @@ class LabelledDataset(ABC):
         root: The folder of all data sets.
         split: One of the keys of `contracts`.
         contract: Whether the stated numbers are required; switched off for a sample of the data.
+        accept_outside: Whether boxes are taken of which most end outside of their pictures.
+        megapixels: The largest picture that is decoded.
 
     Raises:
         UserError: If the split is unknown, or when read: if a file is missing, broken, or not what it should be.
@@ -80,10 +92,18 @@ class LabelledDataset(ABC):
     contracts: ClassVar[Mapping[str, SplitContract]]
     classes: ClassVar[int]
 
-    def __init__(self, root: str, split: str, contract: bool = True) -> None:
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        contract: bool = True,
+        accept_outside: bool = False,
+        megapixels: float = MEGAPIXELS,
+    ) -> None:
         check_choice(split, list(self.contracts), f"The split of {self.name}", "task.split")
-        self.root, self.split, self.contract = Path(root), split, contract
+        self.root, self.split, self.contract, self.accept_outside = Path(root), split, contract, accept_outside
         self.mend = f"python -m scripts.data {self.name}"
+        self.reader = picture_reader(megapixels, self.mend)
 
     @property
     @abstractmethod
@@ -97,6 +117,10 @@ class LabelledDataset(ABC):
     @abstractmethod
     def _region(self, item: LabelledImage, image: Image.Image) -> Region:
         """Where to look in a picture."""
+
+    def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
+        """Which file has the boxes, and those of each picture of the split; none where regions are no boxes."""
+        return "", ()
 
     @property
     @abstractmethod
@@ -122,7 +146,11 @@ class LabelledDataset(ABC):
 
     @cached_property
     def _index(self) -> tuple[SampleInfo, ...]:
-        return tuple(SampleInfo(item.id, 1, 1) for item in self._items)
+        infos = tuple(SampleInfo(item.id, 1, 1) for item in self._items)
+        where, pictures = self._annotated()
+        check_unit((box for _, boxes in pictures for box in boxes), where)
+        check_frame(pictures, where, self.reader.size, self.accept_outside)
+        return infos
 
     @property
     def index(self) -> Sequence[SampleInfo]:
@@ -131,8 +159,9 @@ class LabelledDataset(ABC):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Name, split, version of the loader and hashes of all files read but pictures."""
-        return {"name": self.name, "split": self.split, "version": 1, "files": self._sources}
+        """Name, split, version of the loader, hashes of the files read, and of pictures their names and sizes."""
+        pictures = fingerprint((item.id + item.path.suffix, item.path) for item in self._items)
+        return {"name": self.name, "split": self.split, "version": 2, "files": self._sources, "pictures": pictures}
 
     def load(self, i: int) -> Sample:
         """One picture with its region and the one question which class it is.
@@ -141,7 +170,7 @@ class LabelledDataset(ABC):
             UserError: If the picture, or the file that has its region, is missing or broken.
         """
         item = self._items[i]
-        image = read_image(item.path, self.mend)
+        image = read_image(item.path, self.reader, self.mend)
         query = Query(item.id, self.class_names[item.label], label=item.label, slice=item.slice)
         return Sample(item.id, (Picture(image, (self._region(item, image),)),), (query,))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data.files import check_choice, check_contract, data_folder, existing, sha256
-from benchmarks.data.point_clouds import CloudFiles, PointCloudDataset, unit_sphere
+from benchmarks.data.files import check_choice, check_contract, data_folder, existing, inside, readable, sha256
+from benchmarks.data.point_clouds import PROJECTIONS, CloudFiles, PointCloudDataset
 from benchmarks.data.samples import SplitContract
 from falip.errors import UserError
 
@@ -59,7 +59,7 @@ class ModelNet40(PointCloudDataset):
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in label order, as the data set spells them ("night_stand")."""
         path = self._file("shape_names.txt", "list of classes")
-        names = tuple(_lines(path))
+        names = tuple(line for _, line in _lines(path))
         if not names or (self.contract and len(names) != CLASSES):
             raise UserError(f"{path} names {len(names)} classes, but {CLASSES} are expected. Fetch it again: {MEND}")
         return names
@@ -67,10 +67,11 @@ class ModelNet40(PointCloudDataset):
     @cached_property
     def _files(self) -> CloudFiles:
         path = self._file(f"{self.split}_files.txt", "list of files")
-        paths = [self._folder / _below(FOLDER, line) for line in _lines(path)]
+        paths = [inside(self._folder, _below(FOLDER, line), place) for place, line in _lines(path)]
         if not paths:
             raise UserError(f"{path} lists no file. Fetch it again: {MEND}")
-        files = CloudFiles(paths, self.points, len(self.class_names), MEND)
+        unit = PROJECTIONS[self.projection].unit
+        files = CloudFiles(paths, self.points, len(self.class_names), MEND, normalise=self.normalise, unit=unit)
         if self.contract:
             where = f"The split {self.split} of ModelNet40, read from the files that {path} lists,"
             check_contract(CONTRACTS[self.split], len(files), len(files), where, MEND)
@@ -88,8 +89,7 @@ class ModelNet40(PointCloudDataset):
         return {"normalise": self.normalise, "order": list(self._files.hashes), "files": files}
 
     def _cloud(self, i: int) -> tuple[np.ndarray, int]:
-        points, label = self._files.cloud(i)
-        return (unit_sphere(points) if self.normalise else points), label
+        return self._files.cloud(i)
 
     @cached_property
     def _folder(self) -> Path:
@@ -99,11 +99,14 @@ class ModelNet40(PointCloudDataset):
         return existing(self._folder / name, what, MEND)
 
 
-def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+def _lines(path: Path) -> list[tuple[str, str]]:
+    """("FILE, line N", line) of the lines that are not blank."""
+    with readable(path, MEND):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    return [(f"{path}, line {number}", line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _below(folder: str, line: str) -> Path:
+def _below(folder: str, line: str) -> str:
     """The part of a path after the folder's name; the whole path where it does not go through the folder."""
     parts = PurePosixPath(line).parts
-    return Path(*parts[parts.index(folder) + 1 :] if folder in parts else parts)
+    return str(PurePosixPath(*parts[parts.index(folder) + 1 :])) if folder in parts else line

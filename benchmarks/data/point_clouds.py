@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +14,17 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 from PIL import Image
 
 from benchmarks.data.files import check_choice, existing, sha256
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
 from falip import Region
-from falip.depth import VERSION as PROJECTION_VERSION
-from falip.depth import depth_maps, voxel_depth_maps
 from falip.errors import UserError
+
+# That of falip.depth, which brings torch along; index and identity must answer without. A test holds the two together.
+PROJECTION_VERSION = 1
+LARGEST_RADIUS = 1.001
+"""Of a cloud that counts as inside the unit sphere: its coordinates are rounded."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +32,28 @@ class Projection:
     """A way to draw a cloud from several sides.
 
     Attributes:
-        maps: Takes clouds (B, N, 3), gives float32 (B, views, height, width).
+        function: Of falip.depth; takes clouds (B, N, 3), gives float32 (B, views, height, width).
         views: Number of pictures.
         empty: Value of a pixel with nothing in it.
+        unit: Whether clouds must lie in the unit sphere; else they are fitted to the picture.
     """
 
-    maps: Callable[[torch.Tensor], torch.Tensor]
+    function: str
     views: int
     empty: float
+    unit: bool
 
 
-PROJECTIONS = {"v1": Projection(depth_maps, 6, 0.0), "v2": Projection(voxel_depth_maps, 10, 1.0)}
+PROJECTIONS = {
+    "v1": Projection("depth_maps", 6, 0.0, unit=True),
+    "v2": Projection("voxel_depth_maps", 10, 1.0, unit=False),
+}
 
 
 def cloud_sample(id: str, points: np.ndarray, label: int, name: str, projection: str) -> Sample:
     """One object as a sample: its depth maps, each with its foreground as the region.
 
-    A map without any foreground has the whole picture as its region.
+    A map without any foreground has the whole picture as its region, and makes the sample a fallback.
 
     Args:
         id: Unique in the data set.
@@ -55,10 +62,15 @@ def cloud_sample(id: str, points: np.ndarray, label: int, name: str, projection:
         name: Name of its class.
         projection: A key of `PROJECTIONS`.
     """
+    import torch
+
+    from falip import depth
+
     drawing = PROJECTIONS[projection]
-    maps = drawing.maps(torch.from_numpy(points)[None])[0].numpy()
+    maps = getattr(depth, drawing.function)(torch.from_numpy(points)[None])[0].numpy()
     pictures = tuple(Picture(Image.fromarray(view), (_foreground(view != drawing.empty),)) for view in maps)
-    return Sample(id, pictures, (Query(id, name, label=label),))
+    blank = any((view == drawing.empty).all() for view in maps)
+    return Sample(id, pictures, (Query(id, name, label=label),), fallback=blank)
 
 
 def _foreground(mask: np.ndarray) -> Region:
@@ -130,7 +142,11 @@ class PointCloudDataset(ABC):
         }
 
     def load(self, i: int) -> Sample:
-        """The depth maps of cloud `i`."""
+        """The depth maps of cloud `i`.
+
+        Raises:
+            UserError: If its file is broken, or the cloud lies outside of the unit sphere where the projection needs it.
+        """
         points, label = self._cloud(i)
         return cloud_sample(self._id(i), points, label, self.class_names[label], self.projection)
 
@@ -148,10 +164,13 @@ class CloudFiles:
         points: How many points of each cloud are read, the first ones.
         classes: Number of classes, which every label is below.
         mend: The command that fetches the files.
+        normalise: Whether to centre each cloud and scale it into the unit sphere.
+        unit: Whether clouds must lie in the unit sphere then.
     """
 
-    def __init__(self, paths: Sequence[Path], points: int, classes: int, mend: str) -> None:
+    def __init__(self, paths: Sequence[Path], points: int, classes: int, mend: str, *, normalise: bool, unit: bool) -> None:
         self.paths, self._points, self._classes, self._mend = tuple(paths), points, classes, mend
+        self._normalise, self._unit = normalise, unit
         self._loaded: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -179,7 +198,8 @@ class CloudFiles:
         """The points of cloud `i`, float32 (points, 3), and its label.
 
         Raises:
-            UserError: If its file is missing, cut off or not as described, or a coordinate is not finite.
+            UserError: If its file is missing, cut off or not as described, a coordinate is not finite, or the cloud lies
+                outside of the unit sphere where it must not.
         """
         file = next(k for k, end in enumerate(self._ends) if i < end)
         row = i - (self._ends[file - 1] if file else 0)
@@ -187,13 +207,24 @@ class CloudFiles:
         with self._lock:
             if file not in self._loaded:
                 self._loaded[file] = self._read_points(self.paths[file])
-        points = self._loaded[file][row]
-        if not np.isfinite(points).all():
+        return self._placed(self._loaded[file][row], f"{self.paths[file]}: cloud {row}"), int(self._labels[file][row])
+
+    def _placed(self, points: np.ndarray, where: str) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            if not np.isfinite(np.square(points).sum()):
+                raise UserError(
+                    f"{where} has coordinates that are not finite numbers, or too large for float32. Fetch the file again: "
+                    f"{self._mend}"
+                )
+        if self._normalise:
+            return unit_sphere(points)
+        radius = float(np.linalg.norm(points, axis=1).max())
+        if self._unit and radius > LARGEST_RADIUS:
             raise UserError(
-                f"{self.paths[file]}: cloud {row} has coordinates that are not finite numbers. Fetch the file "
-                f"again: {self._mend}"
+                f"{where} reaches {radius:.3g} from the origin, and the projection sees the unit sphere alone, so its maps "
+                "would be nearly blank. Centre and scale the clouds: task.dataset.normalise=true"
             )
-        return points, int(self._labels[file][row])
+        return points
 
     def _read_labels(self, path: Path) -> np.ndarray:
         """Labels (N,) of a file whose form is checked here, before anything is computed."""
@@ -238,9 +269,9 @@ def _open_h5(path: Path, mend: str) -> Iterator[h5py.File]:
 
 def _h5_array(file: h5py.File, key: str, path: Path, mend: str) -> h5py.Dataset:
     array = file.get(key)
-    if not isinstance(array, h5py.Dataset):
+    if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "iuf":
         raise UserError(
-            f"{path}: the array {key!r} is missing; found {', '.join(sorted(file)) or 'nothing'}. Fetch the file "
-            f"again: {mend}"
+            f"{path}: the array of numbers {key!r} is missing; found {', '.join(sorted(file)) or 'nothing'}. Fetch the "
+            f"file again: {mend}"
         )
     return array

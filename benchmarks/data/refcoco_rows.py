@@ -11,13 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import datasets
+import pyarrow
 from pyarrow import parquet
 from pycocotools.coco import COCO
 
-from benchmarks.data.expressions import Referent, ReferringDataset, picture_file, read_sentences
-from benchmarks.data.files import box_from_xywh, first_existing, required, sha256
+from benchmarks.data.expressions import ReferringDataset
+from benchmarks.data.files import box_from_xywh, first_existing, identifier, required, sha256
+from benchmarks.data.referents import Referent, referent
 from falip.errors import UserError
+from falip.reading import MEGAPIXELS
+from falip.regions import Box
 
 # The hub names the splits differently (dataset cards of jxu124/refcoco, refcocoplus and refcocog).
 _HUB_SPLITS = {"val": "validation", "testA": "test", "testB": "testB", "test": "test"}
@@ -43,6 +46,8 @@ class RefCOCORows(ReferringDataset):
             hub itself, which honours HF_HUB_OFFLINE.
         revision: Revision of the hub's repository, or None for its newest.
         contract: Whether the split must have the published number of expressions.
+        accept_outside: Whether boxes are taken of which most end outside of their pictures.
+        megapixels: The largest picture that is decoded.
     """
 
     def __init__(
@@ -54,8 +59,10 @@ class RefCOCORows(ReferringDataset):
         rows: str | None = None,
         revision: str | None = None,
         contract: bool = True,
+        accept_outside: bool = False,
+        megapixels: float = MEGAPIXELS,
     ) -> None:
-        super().__init__(name, root, split, proposals, contract)
+        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels)
         self.rows, self.revision = rows, revision
 
     @cached_property
@@ -66,7 +73,7 @@ class RefCOCORows(ReferringDataset):
         return _local_rows(Path(self.rows).expanduser(), split)
 
     @property
-    def _instances(self) -> Path:
+    def _annotations_file(self) -> Path:
         places = [self.folder / "annotations" / _INSTANCES, self.folder / _INSTANCES]
         return first_existing(places, "annotation file of COCO", _INSTANCES_MEND)
 
@@ -74,31 +81,20 @@ class RefCOCORows(ReferringDataset):
     def _sources(self) -> dict[str, str]:
         # Of the rows their content, so that the hub and a copy of it are the same data.
         rows = hashlib.sha256(json.dumps(self._rows, sort_keys=True).encode()).hexdigest()
-        return {f"rows of {_HUB_IDS[self.name]}": rows, _INSTANCES: sha256(self._instances)}
+        return {f"rows of {_HUB_IDS[self.name]}": rows, _INSTANCES: sha256(self._annotations_file)}
 
     def _referents(self) -> Iterator[Referent]:
-        objects = _annotated_objects(self._instances)
+        objects = _annotated_objects(self._annotations_file)
         for number, row in enumerate(self._rows):
             place = f"{self.rows or _HUB_IDS[self.name]}, split {_HUB_SPLITS[self.split]}, row {number}"
-            image_id = required(row, "image_id", place)
-            annotations = {
-                str(annotation["id"]): box_from_xywh(
-                    annotation["bbox"], f"{self._instances}, annotation {annotation['id']}"
-                )
-                for annotation in objects.get(image_id, ())
-            }
-            ann_id = str(row["ann_id"])
-            if ann_id not in annotations:
-                raise UserError(
-                    f"{place}: the referent (ann_id {ann_id}) is not among the objects of image {image_id} "
-                    f"in {self._instances}: {', '.join(annotations) or 'none'}. Take COCO's own file: "
-                    f"{_INSTANCES_MEND}"
-                )
-            sentences = read_sentences(row["sentences"], place, self.mend)
-            yield Referent(place, str(image_id), picture_file(row["file_name"]), (ann_id,), annotations, sentences)
+            image_id = identifier(required(row, "image_id", place), place)
+            found = objects.get(image_id, [])
+            yield referent(place, image_id, row["file_name"], row["ann_id"], found, row["sentences"], self.mend)
 
 
 def _hub_rows(repository: str, split: str, revision: str | None) -> list[dict[str, Any]]:
+    import datasets  # takes a second, and only this route needs it
+
     try:
         rows = datasets.load_dataset(repository, split=split, revision=revision)
     except (OSError, ValueError) as error:
@@ -121,7 +117,10 @@ def _local_rows(folder: Path, split: str) -> list[dict[str, Any]]:
         )
     rows = []
     for file in files:
-        table = parquet.read_table(file)
+        try:
+            table = parquet.read_table(file)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise UserError(f"{file} cannot be read as Parquet ({error}). Fetch it from the hub again.") from None
         _check_columns(table.column_names, str(file))
         rows.extend(table.select(list(_COLUMNS)).to_pylist())
     return rows
@@ -136,12 +135,21 @@ def _check_columns(found: Sequence[str], where: str) -> None:
         )
 
 
-def _annotated_objects(path: Path) -> Mapping[int, Sequence[Any]]:
+def _annotated_objects(path: Path) -> dict[str, list[tuple[str, Box]]]:
+    """For each image id the (id, box) of its objects, in the file's order."""
     # pycocotools reports its progress on standard output, which belongs to the entry point.
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            return COCO(str(path)).imgToAnns
-    except (ValueError, KeyError, AssertionError) as error:
+            by_image: Mapping[Any, Sequence[Any]] = COCO(str(path)).imgToAnns
+    except (ValueError, KeyError, TypeError, AssertionError, OSError, RecursionError) as error:
         raise UserError(
-            f"{path} is not an annotation file of COCO ({error!r}). Fetch it again: {_INSTANCES_MEND}"
+            f"{path} is not an annotation file of COCO ({error!r:.300}). Fetch it again: {_INSTANCES_MEND}"
         ) from None
+    objects: dict[str, list[tuple[str, Box]]] = {}
+    for image_id, members in by_image.items():
+        found = objects.setdefault(identifier(image_id, str(path)), [])
+        for one in members:
+            name = identifier(required(one, "id", str(path)), str(path))
+            place = f"{path}, annotation {name}"
+            found.append((name, box_from_xywh(required(one, "bbox", place), place)))
+    return objects

@@ -70,8 +70,9 @@ class SampleInfo:
 class Dataset(Protocol):
     """A data set and one of its splits.
 
-    `index` is cheap: it reads annotations and no images. `load` decodes one sample and is called in worker threads;
-    it raises `UserError` naming the file when a picture is missing or broken.
+    `index` is cheap: it reads annotations, and of pictures no more than their headers. `load` decodes one sample and is
+    called in worker threads; it raises `UserError` naming the file when a picture is missing or broken, or what is said of
+    the sample is wrong. A data set of expressions has `expressions()` too, all of them. Nothing but `load` imports torch.
     """
 
     @property

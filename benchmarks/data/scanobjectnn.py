@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data.files import check_choice, check_contract, data_folder, first_existing
-from benchmarks.data.point_clouds import CloudFiles, PointCloudDataset, unit_sphere
+from benchmarks.data.point_clouds import PROJECTIONS, CloudFiles, PointCloudDataset
 from benchmarks.data.samples import SplitContract
 
 FOLDER = "scanobjectnn"
@@ -98,7 +98,8 @@ class ScanObjectNN(PointCloudDataset):
         name = f"{_PREFIXES[self.split]}_objectdataset{suffix}.h5"
         top = data_folder(self.root, MEND) / FOLDER
         path = first_existing([top / folder / name, top / "h5_files" / folder / name], "h5 file", MEND)
-        files = CloudFiles([path], self.points, len(CLASS_NAMES), MEND)
+        unit = PROJECTIONS[self.projection].unit
+        files = CloudFiles([path], self.points, len(CLASS_NAMES), MEND, normalise=self.normalise, unit=unit)
         contract = CONTRACTS.get((self.variant, self.split))
         if self.contract and contract:
             check_contract(contract, len(files), len(files), f"The variant {self.variant}, {path},", MEND)
@@ -113,5 +114,4 @@ class ScanObjectNN(PointCloudDataset):
         return {"variant": self.variant, "normalise": self.normalise, "files": self._files.hashes}
 
     def _cloud(self, i: int) -> tuple[np.ndarray, int]:
-        points, label = self._files.cloud(i)
-        return (unit_sphere(points) if self.normalise else points), label
+        return self._files.cloud(i)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -10,11 +12,12 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-from benchmarks.data.files import existing, fingerprint, first_existing, sha256
+from benchmarks.data.files import existing, fingerprint, first_existing, inside, sha256, shown
 from benchmarks.data.images import LabelledDataset, LabelledImage, label_from_one
 from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
+from falip.regions import Box
 
 _FOLDER = "stanford_dogs"
 _KEYS = ("file_list", "annotation_list", "labels")
@@ -54,7 +57,7 @@ class StanfordDogs(LabelledDataset):
     def _folders(self) -> tuple[str, ...]:
         by_label: dict[int, str] = {}
         for image, _, label in self._rows:
-            folder = PurePosixPath(image).parts[0]
+            folder = PurePosixPath(image).parts[0] if image else ""
             if by_label.setdefault(label, folder) != folder:
                 raise UserError(
                     f"{self._list_file}: label {label} is {by_label[label]} and also {folder}. Fetch it again: {self.mend}"
@@ -69,16 +72,26 @@ class StanfordDogs(LabelledDataset):
 
     @property
     def _sources(self) -> dict[str, str]:
-        folder = self.data_root / _FOLDER / "Annotation"
-        files = [existing(folder / annotation, "annotation file", self.mend) for _, annotation, _ in self._rows]
-        return {self._list_file.name: sha256(self._list_file), "Annotation": fingerprint(files, folder)}
+        names = [annotation for _, annotation, _ in self._rows]
+        files = [(name, existing(self._annotation(name), "annotation file", self.mend)) for name in names]
+        return {self._list_file.name: sha256(self._list_file), "Annotation": fingerprint(files)}
+
+    def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
+        found = []
+        for item in self._items:
+            with suppress(UserError):  # a broken annotation is its picture's fault, and said where that is loaded
+                found.append((item.path, read_objects(self._annotation(item.region_key), self.mend).boxes))
+        return str(self.data_root / _FOLDER / "Annotation"), found
+
+    def _annotation(self, name: str) -> Path:
+        return inside(self.data_root / _FOLDER / "Annotation", name, str(self._list_file))
 
     def _read(self) -> list[LabelledImage]:
         folder = self.data_root / _FOLDER / "Images"
         return [
             LabelledImage(
                 str(PurePosixPath(image).with_suffix("")),
-                folder / image,
+                inside(folder, image, str(self._list_file)),
                 label_from_one(label, len(self._folders), str(self._list_file)),
                 annotation,
             )
@@ -86,7 +99,7 @@ class StanfordDogs(LabelledDataset):
         ]
 
     def _region(self, item: LabelledImage, image: Image.Image) -> Region:
-        return read_objects(self.data_root / _FOLDER / "Annotation" / item.region_key, self.mend)
+        return read_objects(self._annotation(item.region_key), self.mend)
 
 
 def read_split_list(path: Path, mend: str) -> tuple[tuple[str, str, int], ...]:
@@ -105,11 +118,24 @@ def read_split_list(path: Path, mend: str) -> tuple[tuple[str, str, int], ...]:
             f"{path} must have the keys {', '.join(_KEYS)}, and has (with shapes): {found}. Fetch it again: {mend}"
         )
     # Cells: an array of arrays of one text each.
-    images, annotations = ([str(np.ravel(cell)[0]) for cell in np.ravel(content[key])] for key in _KEYS[:2])
-    labels = [int(label) for label in np.ravel(content["labels"])]
+    images, annotations = ([_text(cell, f"{path}, {key}") for cell in np.ravel(content[key])] for key in _KEYS[:2])
+    labels = [_whole(label, path) for label in np.ravel(content["labels"])]
     if not len(images) == len(annotations) == len(labels):
         raise UserError(f"{path}: the keys must be of one length, and have the shapes {found}. Fetch it again: {mend}")
     return tuple(zip(images, annotations, labels, strict=True))
+
+
+def _text(cell: object, place: str) -> str:
+    texts = np.ravel(np.asarray(cell))
+    if len(texts) != 1 or not isinstance(texts[0], str):
+        raise UserError(f"{place}: expected the path of a file, and found {shown(cell)}.")
+    return str(texts[0])
+
+
+def _whole(label: float, path: Path) -> int:
+    if not np.isreal(label) or not float(label).is_integer():
+        raise UserError(f"{path}: a label is a whole number from 1, and found {shown(label)}.")
+    return int(label)
 
 
 def read_objects(path: Path, mend: str) -> Region:
@@ -124,10 +150,13 @@ def read_objects(path: Path, mend: str) -> Region:
             [node.findtext(f"bndbox/{name}") for name in _CORNERS] for node in ElementTree.parse(path).iter("object")
         ]
         boxes = [[float(value or "") for value in box] for box in corners]
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, OSError) as error:
         raise UserError(
             f"{path} is no annotation with objects and their bndbox ({error}). Fetch it again: {mend}"
         ) from None
     if not boxes:
         raise UserError(f"{path} names no object, so there is no region. Fetch it again: {mend}")
-    return Region.from_boxes(boxes)
+    try:
+        return Region.from_boxes(boxes)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

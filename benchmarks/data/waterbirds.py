@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,7 +13,7 @@ from PIL import Image
 
 from benchmarks.data.cub import BOXES, IMAGES, read_boxes, read_column
 from benchmarks.data.cub import FOLDER as CUB_FOLDER
-from benchmarks.data.files import existing, sha256
+from benchmarks.data.files import existing, identifier, inside, readable, sha256, shown
 from benchmarks.data.images import LabelledDataset, LabelledImage
 from benchmarks.data.samples import SplitContract
 from falip import Region
@@ -75,7 +76,7 @@ class Waterbirds(LabelledDataset):
     @cached_property
     def _rows(self) -> tuple[tuple[str, dict[str, str]], ...]:
         path = self._metadata
-        with path.open(newline="", encoding="utf-8") as file:
+        with readable(path, self.mend), path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
             if missing:
@@ -83,12 +84,15 @@ class Waterbirds(LabelledDataset):
                     f"{path}: the columns {', '.join(missing)} are missing; found {', '.join(reader.fieldnames or ())}. "
                     f"Fetch it again: {self.mend}"
                 )
-            rows = tuple((f"{path}, line {reader.line_num}", row) for row in reader)
+            try:
+                rows = tuple((f"{path}, line {reader.line_num}", row) for row in reader)
+            except csv.Error as error:
+                raise UserError(f"{path}, line {reader.line_num}: {error}. Fetch it again: {self.mend}") from None
         for place, row in rows:
             if row["y"] not in ("0", "1") or row["place"] not in ("0", "1") or row["split"] not in _SPLITS.values():
                 raise UserError(
-                    f"{place}: y and place must be 0 or 1 and split 0, 1 or 2, and they are {row['y']!r}, {row['place']!r} "
-                    f"and {row['split']!r}. Fetch it again: {self.mend}"
+                    f"{place}: y and place must be 0 or 1 and split 0, 1 or 2, and they are {shown(row['y'])}, "
+                    f"{shown(row['place'])} and {shown(row['split'])}. Fetch it again: {self.mend}"
                 )
         return rows
 
@@ -97,7 +101,10 @@ class Waterbirds(LabelledDataset):
 
     @cached_property
     def _boxes(self) -> dict[str, Box]:
-        return read_boxes(self._cub_file(BOXES))
+        return read_boxes(self._cub_file(BOXES), self.mend)
+
+    def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
+        return str(self._cub_file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._items]
 
     @property
     def _sources(self) -> dict[str, str]:
@@ -105,19 +112,19 @@ class Waterbirds(LabelledDataset):
         return {path.name: sha256(path) for path in files}
 
     def _read(self) -> list[LabelledImage]:
-        cub_names = read_column(self._cub_file(IMAGES))
+        cub_names = read_column(self._cub_file(IMAGES), self.mend)
         items = []
         for place, row in self._rows:
             if row["split"] != _SPLITS[self.split]:
                 continue
-            number, name = row["img_id"], row["img_filename"]
+            number, name = identifier(row["img_id"], place), row["img_filename"]
             if cub_names.get(number) != name or number not in self._boxes:
                 raise UserError(
                     f"{place}: image {number} is {name}, but in CUB it is {cub_names.get(number, 'missing')}, so its box "
                     f"is not known. Fetch both data sets again: {self.mend}"
                 )
+            picture = inside(self.data_root / _FOLDER, name, place)
             path = PurePosixPath(name)
-            picture = self.data_root / _FOLDER / path
             items.append(LabelledImage(str(path.with_suffix("")), picture, int(row["y"]), number, _group(row)))
         return items
 

@@ -31,6 +31,8 @@ class ImageProcessing:
             "size": {"height": side, "width": side} if squash else {"shortest_edge": side},
             "crop_size": {"height": side, "width": side},
             "do_center_crop": not squash,
+            # Pictures are RGB already; where Pillow remembers a transparent colour, the processor would paint it white.
+            "do_convert_rgb": False,
             "return_tensors": "pt",
         }
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from falip.errors import UserError
 from falip.prompts import Blur, Compose, Crop, Foveal, Grayscale, Plain, RedCircle, Shade
-from falip.regions import Region
+from falip.reading import PictureReader, mask_ids, mask_inside
+from falip.regions import Region, ends_outside, in_unit_square
 from falip.views import Prompt
 
+log = logging.getLogger(__name__)
+
+IDS_SHOWN = 12
 PROMPTS: dict[str, Callable[[Foveal], Prompt]] = {
     "plain": lambda _: Plain(),
     "crop": lambda _: Crop(),
@@ -25,55 +32,94 @@ PROMPTS: dict[str, Callable[[Foveal], Prompt]] = {
 }
 
 
-def read_image(path: Path) -> Image.Image:
-    """An RGB picture.
+def picture_reader(megapixels: float) -> PictureReader:
+    """Reads the pictures of the command line, turned as their EXIF data say: boxes are read off what a viewer shows."""
+    return PictureReader(megapixels, upright=True, setting="--megapixels")
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuses a text that is not valid Unicode, such as bytes of another encoding.
 
     Raises:
-        UserError: If there is no such file or it is not a whole picture.
+        UserError: Naming the text.
     """
-    return _opened(path, "image").convert("RGB")
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"--text {text!a} is not valid Unicode ({error.reason}). Type it in UTF-8.") from None
 
 
-def read_mask(path: Path, image: Image.Image) -> Region:
-    """The region of a mask file: every pixel that is not 0.
+def read_mask(text: str, image: Image.Image, reader: PictureReader) -> Region:
+    """The region of a mask FILE, every pixel that is not 0, or of FILE:ID, every pixel of that number.
 
     Raises:
-        UserError: If it cannot be read, has another size than the image, or is empty.
+        UserError: If it cannot be read, has another size than the image, or has no such pixel.
     """
-    mask = _opened(path, "mask")
+    path, wanted = _mask_and_id(text)
+    mask, name = reader.stored(path, "mask"), f"The mask {path}"
     if mask.size != image.size:
         raise UserError(
-            f"The mask {path} has {mask.width} x {mask.height} pixels, but the image has {image.width} x {image.height}. "
-            "Give a mask of the image's size."
+            f"{name} has {mask.width} x {mask.height} pixels, but the image has {image.width} x {image.height} (turned "
+            "upright, where its EXIF data say so). Give a mask of the image's size."
         )
-    pixels = np.asarray(mask if mask.mode in ("1", "L", "P", "I", "I;16") else mask.convert("L"))
+    if wanted is None:
+        inside = mask_inside(mask, name)
+    else:
+        ids = mask_ids(mask, name)
+        inside = ids == wanted
+        if not inside.any():
+            found = ", ".join(map(str, np.unique(ids)[:IDS_SHOWN]))
+            raise UserError(f"{name} has no pixel of id {wanted}; it has {found} (colours: R + 256 G + 65536 B).")
     try:
-        return Region.from_mask(pixels)
+        return Region.from_mask(inside)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _opened(path: Path, what: str) -> Image.Image:
-    if not path.is_file():
-        raise UserError(f"There is no {what} file {path}. Check the path.")
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(
-            f"The {what} {path} cannot be read: {error}. Is it a whole picture file (PNG, JPEG, WebP)?"
-        ) from error
+def _mask_and_id(text: str) -> tuple[Path, int | None]:
+    path, colon, number = text.rpartition(":")
+    if colon and re.fullmatch("[0-9]{1,9}", number) and not os.path.lexists(text):
+        return Path(path), int(number)
+    return Path(text), None
+
+
+def read_boxes(texts: Sequence[str], image: Image.Image, accept_outside: bool) -> dict[str, Region]:
+    """The regions of boxes x0,y0,x1,y1 by their texts.
+
+    Args:
+        texts: As given on the command line.
+        image: The picture that they are in.
+        accept_outside: Whether they are taken where most of them end outside of the picture.
+
+    Raises:
+        UserError: If one is not four numbers, is empty, is in shares of the image instead of pixels, or lies outside, or
+            if most end outside.
+    """
+    boxes = {text: read_box(text, image) for text in texts}
+    outside = [text for text, region in boxes.items() if ends_outside(region.box, image.size)]
+    if outside:
+        found = (
+            f"{len(outside)} of {len(boxes)} boxes end outside of the image of {image.width} x {image.height} pixels, such "
+            f"as --box {outside[0]}"
+        )
+        if 2 * len(outside) > len(boxes) and not accept_outside:
+            raise UserError(
+                f"{found}. Are they x,y,width,height, or of another image? A box is x0,y0,x1,y1 in pixels. To take the "
+                "parts inside: --accept-outside"
+            )
+        log.warning("%s; the parts inside are taken.", found)
+    return boxes
 
 
 def read_box(text: str, image: Image.Image) -> Region:
     """The region of a box x0,y0,x1,y1.
 
     Raises:
-        UserError: If it is not four numbers, is empty or lies outside of the image.
+        UserError: If it is not four numbers, is empty, is in shares of the image instead of pixels, or lies outside.
     """
     try:
-        corners = [float(number) for number in text.split(",")]
+        corners = [float(part) for part in text.split(",")]
     except ValueError:
         corners = []
     if len(corners) != 4:
@@ -84,6 +130,11 @@ def read_box(text: str, image: Image.Image) -> Region:
             f"--box {text}: x0,y0 is the upper left corner and x1,y1 the lower right one, so x0 < x1 and y0 < y1."
         )
     region = Region.from_box(*corners)
+    if in_unit_square(region.box) and image.size != (1, 1):
+        scaled = ",".join(f"{value * side:g}" for value, side in zip(corners, image.size * 2, strict=True))
+        raise UserError(
+            f"--box {text} lies in 0..1, and boxes are in pixels: {scaled} in this image of {image.width} x {image.height}?"
+        )
     region.clipped(image.size)
     return region
 

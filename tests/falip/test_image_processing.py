@@ -43,6 +43,12 @@ def test_a_depth_map_goes_in_raw(random_clip):
     assert found[..., :31].abs().max() < 1e-4 and (found[..., 33:] - 7.5).abs().max() < 1e-4
 
 
+def test_a_transparent_colour_that_pillow_remembers_is_not_painted_white(random_clip, photo):
+    marked = photo.copy()
+    marked.info["transparency"] = photo.getpixel((0, 0))
+    assert torch.equal(random_clip().preprocess([marked]), random_clip().preprocess([photo]))
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
 def test_another_mode_is_an_error_with_the_mend(random_clip, photo, mode):
     with pytest.raises(UserError, match=rf"'{mode}'.*convert\('RGB'\)"):

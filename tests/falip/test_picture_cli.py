@@ -89,8 +89,8 @@ def test_a_mask_is_a_region(call, tmp_path, random_clip, photo):
     ("arguments", "image", "words"),
     [
         (BOX, "none.png", "none.png"),
-        (BOX, "broken.png", "cannot be read"),
-        (BOX, "cut.png", "cannot be read"),
+        (BOX, "broken.png", "cannot be decoded"),
+        (BOX, "cut.png", "cannot be decoded"),
         (("--box", "100,100,120,120"), "photo.png", "90 x 70"),
         (("--box", "60,20,10,65"), "photo.png", "upper left corner"),
         (("--box", "1,2,3"), "photo.png", "four numbers"),
@@ -99,6 +99,16 @@ def test_a_mask_is_a_region(call, tmp_path, random_clip, photo):
         ((*BOX, "--layers", "9"), "photo.png", "6 layers"),
         ((*BOX, "--sigma", "0"), "photo.png", "--sigma"),
         ((*BOX, "--out", "out.nothing"), "photo.png", "--out"),
+        (("--box", "0.1,0.2,0.5,0.9"), "photo.png", "9,14,45,63"),
+        (("--box", "0,0,1,1"), "photo.png", "0..1"),
+        (("--box", "10,20,600,650"), "photo.png", "--accept-outside"),
+        (("--box", f"1,2,3,{'9' * 400}"), "photo.png", "four finite numbers"),
+        ((*BOX, "--megapixels", "0.001"), "photo.png", "--megapixels"),
+        ((*BOX, "--megapixels", "0"), "photo.png", "--megapixels"),
+        (BOX, "x" * 300, "cannot be decoded"),
+        ((*BOX, "--text", "caf\udce9"), "photo.png", "--text"),
+        (("--mask", "photo.png:77"), "photo.png", "no pixel of id 77"),
+        (("--mask", "none.png:1"), "photo.png", "none.png"),
     ],
 )
 def test_what_the_user_can_mend_is_one_message_and_status_2(call, tmp_path, monkeypatch, photo, arguments, image, words):
@@ -117,6 +127,46 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(call, tmp_path):
     assert status == 2
     assert "40 x 30" in err
     assert "90 x 70" in err
+
+
+def _scores(call, *arguments, **options):
+    status, out, err = call(*arguments, "--text", "the dog", "--json", **options)
+    assert status == 0, err
+    return json.loads(out)["scores"]["falip"], err
+
+
+def test_a_box_that_ends_outside_is_cut_with_a_warning(call):
+    inside, err = _scores(call, "--box", "10,20,90,70", *BOX)
+    assert "warning" not in err
+    cut, err = _scores(call, "--box", "10,20,95,170", *BOX)
+    assert cut == inside and "warning: 1 of 2 boxes end outside of the image of 90 x 70" in err
+    alone, err = _scores(call, "--box", "10,20,95,170", "--accept-outside")
+    assert alone == inside[:1] and "1 of 1 boxes" in err
+
+
+def test_a_photo_is_turned_upright_before_its_box_is_read(call, tmp_path, photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.png", exif=exif)
+    assert _scores(call, *BOX, image="phone.png")[0] == _scores(call, *BOX)[0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_one_id_of_a_mask_is_chosen_by_its_number(call, tmp_path, mode):
+    ids = np.zeros((70, 90), np.uint16)
+    ids[20:50, 10:40], ids[5:15, 50:80] = 3, 200
+    if mode == "RGB":
+        mask, number = Image.fromarray(np.stack([ids * 0, ids, ids * 0], -1).astype(np.uint8)), 3 * 256
+    else:
+        mask, number = Image.fromarray(ids.astype(np.uint8)).convert("P"), 3
+        mask.putpalette([0, 0, 0] * 200 + [255, 0, 0] * 56)
+    mask.save(tmp_path / "ids.png")
+    Image.fromarray((ids == 3).astype(np.uint8)).save(tmp_path / "one.png")
+    Image.fromarray((ids > 0).astype(np.uint8)).save(tmp_path / "all.png")
+    one, all_ids = (_scores(call, "--mask", str(tmp_path / name)) for name in ("one.png", "all.png"))
+    assert _scores(call, "--mask", f"{tmp_path / 'ids.png'}:{number}") == one
+    found, err = _scores(call, "--mask", str(tmp_path / "ids.png"))
+    assert found == all_ids[0] and "has 2 values beside 0" in err
 
 
 def test_help_shows_an_example(capsys):

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from falip import Region, UserError
 
@@ -45,6 +47,55 @@ def test_a_mask_of_another_shape_is_named_with_the_shape_it_must_have():
 def test_an_empty_or_coloured_mask_is_an_error(mask):
     with pytest.raises(UserError, match="mask"):
         Region.from_mask(mask)
+
+
+VALUES = st.sampled_from([0, 1, 2, 3, 255, -1])
+
+
+@given(values=st.lists(VALUES, min_size=1, max_size=6), kind=st.sampled_from([np.uint8, np.int64, np.float32, bool]))
+def test_a_mask_is_yes_or_no(values, kind):
+    mask = np.array([values]).astype(kind)
+    other = set(mask[mask != 0].tolist())
+    if len(other) == 1 and all(value > 0 for value in other):
+        np.testing.assert_array_equal(Region.from_mask(mask).mask, mask != 0)
+    else:
+        with pytest.raises(UserError, match="mask"):
+            Region.from_mask(mask)
+
+
+@pytest.mark.parametrize(
+    ("mask", "mend"),
+    [
+        (np.array([[-3.5, 2.25], [0.0, 1.0]]), "`mask > 0`"),  # logits
+        (np.array([[-8.0, 8.0]]), "`mask > 0`"),
+        (np.array([[0.1, 0.9]]), "`mask > 0`"),  # probabilities
+        (np.array([[0.0, 0.7]], np.float16), "`mask > 0`"),
+        (np.array([[0.0, np.nan]]), "`mask > 0`"),
+        (np.full((2, 2), np.nan), "`mask > 0`"),
+        (np.array([[0.0, np.inf]]), "`mask > 0`"),
+        (np.array([[0, 1, 2]]), "`mask == id`"),  # ids
+        (np.array([[0, 254, 255]], np.uint8), "`mask == id`"),
+        (np.array([["a", "b"]]), "type"),
+        (np.array([[1j, 0]]), "type"),
+        (np.array([[None, 1]]), "type"),
+    ],
+)
+def test_what_is_no_mask_is_refused_with_the_mend(mask, mend):
+    with pytest.raises(UserError, match=mend):
+        Region.from_mask(mask)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0)])
+def test_a_mask_without_pixels_is_an_error(shape):
+    with pytest.raises(UserError, match="no pixel set"):
+        Region.from_mask(np.zeros(shape))
+
+
+@pytest.mark.parametrize("box", [(10**400, 1, 2, 3), ("a", 1, 2, 3), (None, 1, 2, 3)])
+def test_corners_that_are_no_floats_are_named(box):
+    with pytest.raises(UserError, match="four finite numbers") as error:
+        Region.from_box(*box)
+    assert len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize("box", [(1, 2, 3), (1, 2, math.nan, 4), (1, 2, math.inf, 4)])

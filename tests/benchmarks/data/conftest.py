@@ -83,6 +83,11 @@ def coco_root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 CUB_PICTURES = (
     # id, file, label from 1, 1 = training, box x y w h
     ("1", "001.Black_footed_Albatross/Black_0001_1.jpg", "1", "0", "60.0 27.0 325.0 304.0"),

@@ -112,6 +112,47 @@ def test_missing_and_broken_pictures_are_named_with_the_mend(cub_root: Path) -> 
         small(cub_root).load(1)
 
 
+def test_ids_are_matched_by_value(cub_root: Path) -> None:
+    expected = [small(cub_root).load(i).pictures[0].regions[0].box for i in range(2)]
+    change(cub_root, "bounding_boxes.txt", "3 10.5", "0003 10.5")
+    change(cub_root, "image_class_labels.txt", "1 1", "01 1")
+    assert [small(cub_root).load(i).pictures[0].regions[0].box for i in range(2)] == expected
+    change(cub_root, "bounding_boxes.txt", "0003 10.5", "002 10.5")
+    with pytest.raises(UserError, match=r"bounding_boxes\.txt, line 3: image 2 has a line already .*line 2"):
+        _ = small(cub_root).index
+
+
+@pytest.mark.parametrize("name", ["../../../secret.jpg", "/etc/passwd", "002.Chuck_will_Widow/" + "x" * 300])
+def test_a_picture_outside_of_its_folder_is_named(cub_root: Path, name: str) -> None:
+    change(cub_root, "images.txt", "002.Chuck_will_Widow/Chuck_0003_3.jpg", name)
+    with pytest.raises(UserError, match=r"images\.txt, image 3: "):
+        _ = small(cub_root).index
+
+
+def test_boxes_in_shares_of_the_picture_are_refused(cub_root: Path) -> None:
+    lines = "1 0.1 0.2 0.5 0.6\n2 0 0 1 1\n3 0.25 0.25 0.5 0.75\n"
+    (cub_root / "CUB_200_2011" / "bounding_boxes.txt").write_text(lines)
+    with pytest.raises(UserError, match=r"bounding_boxes\.txt: 2 of 2 boxes lie in 0\.\.1"):
+        _ = small(cub_root).index
+
+
+def test_bytes_that_are_no_text_are_named(cub_root: Path) -> None:
+    (cub_root / "CUB_200_2011" / "images.txt").write_bytes(b"1 \xff\xfe.jpg\n")
+    with pytest.raises(UserError, match=r"images\.txt is not UTF-8"):
+        _ = small(cub_root).index
+
+
+def test_other_pictures_are_another_run_and_missing_ones_too(cub_root: Path) -> None:
+    picture = cub_root / "CUB_200_2011" / "images" / "002.Chuck_will_Widow" / "Chuck_0003_3.jpg"
+    found = [str(small(cub_root).identity)]
+    picture.write_bytes(picture.read_bytes() + b"more")
+    found.append(str(small(cub_root).identity))
+    picture.unlink()
+    found.append(str(small(cub_root).identity))
+    assert len(set(found)) == 3
+    assert str(small(cub_root).identity) == found[-1]
+
+
 def test_missing_files_and_folders_are_named_with_the_mend(cub_root: Path) -> None:
     (cub_root / "CUB_200_2011" / "classes.txt").unlink()
     with pytest.raises(UserError, match=rf"classes\.txt is missing.*{COMMAND}"):

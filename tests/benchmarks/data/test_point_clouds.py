@@ -8,10 +8,13 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.data.modelnet40 import ModelNet40
-from benchmarks.data.point_clouds import cloud_sample, unit_sphere
+from benchmarks.data.point_clouds import PROJECTION_VERSION, CloudFiles, cloud_sample, unit_sphere
 from benchmarks.data.scanobjectnn import ScanObjectNN
+from falip import depth
 from falip.depth import depth_maps, voxel_depth_maps
 from falip.errors import UserError
 
@@ -219,8 +222,36 @@ def test_scans_are_moved_into_the_unit_sphere_unless_told_not_to(scans: Path):
     normalised = ScanObjectNN(str(scans), "OBJ_ONLY", contract=False)
     as_scanned = ScanObjectNN(str(scans), "OBJ_ONLY", contract=False, normalise=False)
     assert (_depths(normalised.load(0)) > 0).any(axis=(1, 2)).all()
-    assert not np.array_equal(_depths(normalised.load(0)), _depths(as_scanned.load(0)))
+    with pytest.raises(UserError, match=r"test_objectdataset\.h5: cloud 0 reaches .*task\.dataset\.normalise=true"):
+        as_scanned.load(0)
     assert normalised.identity != as_scanned.identity
+    # The projection of PointCLIP V2 fits each cloud to its picture by itself.
+    assert ScanObjectNN(str(scans), "OBJ_ONLY", contract=False, normalise=False, projection="v2").load(0)
+
+
+def test_the_version_of_the_projections_is_the_librarys():
+    assert PROJECTION_VERSION == depth.VERSION
+
+
+@pytest.mark.parametrize("scale", [1e20, 3e38])
+def test_a_cloud_too_large_for_its_numbers_is_named(modelnet: Path, scale: float):
+    clouds = _clouds(1, 2) * np.float32(scale)
+    _write_h5(modelnet / "modelnet40_ply_hdf5_2048/ply_data_test1.h5", data=clouds, label=np.array([[1], [2]]))
+    for normalise in (True, False):
+        with pytest.raises(UserError, match=r"ply_data_test1\.h5: cloud 0"):
+            _modelnet(modelnet, normalise=normalise).load(3)
+
+
+@given(st.floats(0.1, 50))
+@settings(max_examples=20, deadline=None)
+def test_a_cloud_is_refused_from_the_unit_sphere_on(radius: float):
+    points = np.array([[0, 0, 0], [radius, 0, 0]], dtype=np.float32)
+    files = CloudFiles([], 2, 1, "", normalise=False, unit=True)
+    if radius <= 1:
+        assert files._placed(points, "here") is points
+    elif radius > 1.002:
+        with pytest.raises(UserError, match="here reaches"):
+            files._placed(points, "here")
 
 
 def test_the_archive_may_keep_its_top_folder(scans: Path):
@@ -243,5 +274,7 @@ def test_a_view_without_any_point_looks_at_the_whole_picture():
     sample = cloud_sample("one", np.array([[0, 0, -2]], dtype=np.float32), 0, "bag", "v1")
     assert sample.pictures[0].regions[0].box == (0, 0, 128, 128)
     assert sample.pictures[0].regions[0].mask is None
+    assert sample.fallback
+    assert not cloud_sample("one", np.zeros((1, 3), dtype=np.float32), 0, "bag", "v1").fallback
     box = sample.pictures[2].regions[0].box
     assert (box[2] - box[0], box[3] - box[1]) == (1, 1)

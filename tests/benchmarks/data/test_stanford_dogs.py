@@ -87,8 +87,42 @@ def test_the_lists_may_lie_beside_the_other_folders(root: Path) -> None:
 
 
 def test_a_list_of_one_picture_is_read(root: Path) -> None:
+    write_list(root, [(DOGS[2][0], 1, DOGS[2][2])])
+    assert [info.id for info in small(root).index] == [DOGS[2][0]]
+
+
+def test_boxes_of_other_pictures_are_counted_and_refused_where_most_are(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert small(root).index
+    assert "2 of 4 boxes end outside" in caplog.text
     write_list(root, [DOGS[1]])
-    assert [info.id for info in small(root).index] == [DOGS[1][0]]
+    with pytest.raises(UserError, match=r"Annotation: 1 of 1 boxes end outside .*task\.dataset\.accept_outside=true"):
+        _ = small(root).index
+    assert StanfordDogs(str(root), "test", contract=False, accept_outside=True).index
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd", "x" * 300, ""])
+@pytest.mark.parametrize("key", ["file_list", "annotation_list"])
+def test_names_that_are_no_files_of_the_folder_are_named(root: Path, key: str, name: str) -> None:
+    write_list(root, DOGS, **{key: cells([name, *(dog[0] for dog in DOGS[1:])])})
+    with pytest.raises(UserError, match=r"test_list\.mat"):
+        _ = small(root).index
+        _ = small(root).identity
+
+
+@pytest.mark.parametrize("labels", [np.array([[np.nan], [1], [2]]), np.array([[1.5], [1], [2]]), cells(["1", "2", "3"])])
+def test_labels_that_are_not_whole_numbers_are_named(root: Path, labels: np.ndarray) -> None:
+    write_list(root, DOGS, labels=labels)
+    with pytest.raises(UserError, match=r"test_list\.mat: a label is a whole number"):
+        _ = small(root).index
+
+
+def test_a_corner_of_hundreds_of_digits_names_its_file(root: Path) -> None:
+    path = root / "stanford_dogs" / "Annotation" / DOGS[2][0]
+    path.write_text(path.read_text().replace("<xmax>8", f"<xmax>{'9' * 400}"))
+    with pytest.raises(UserError, match=rf"{path.name}: A box is four finite numbers"):
+        small(root).load(2)
 
 
 def test_the_published_numbers_are_required(root: Path) -> None:
