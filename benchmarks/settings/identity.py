@@ -17,6 +17,8 @@ RUNTIME = (
     "task.dataset.root",
     "task.dataset.rows",
     "task.dataset.contract",
+    "task.dataset.accept_outside",
+    "task.dataset.megapixels",
     "task.dataset.annotations",
     "backbone.device",
     "data_root",
