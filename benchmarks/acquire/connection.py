@@ -61,6 +61,8 @@ class _Answer(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         self._paced.left = math.inf
+        if self.length is not None and not (self.headers.get("Content-Length") or "0").strip().isdecimal():
+            self.length = None  # int() takes "+5" and "1_0", too
 
 
 class _Plain(http.client.HTTPConnection):

@@ -162,9 +162,9 @@ def read_receipt(target: Path) -> Receipt | None:
     """The receipt of a finished download, or None where it is not finished, was cut since, or has no whole receipt."""
     found = read_object(_receipt_path(target))
     url, size, sha256 = (found.get(key) for key in ("url", "size", "sha256"))
-    if not isinstance(url, str) or not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+    if not isinstance(url, str) or not isinstance(size, int) or not isinstance(sha256, str):
         return None
-    whole = type(size) is int and target.is_file() and target.stat().st_size == size
+    whole = re.fullmatch(r"[0-9a-f]{64}", sha256) and target.is_file() and target.stat().st_size == size
     return Receipt(url, size, sha256) if whole else None
 
 

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
 from benchmarks.acquire.disk import CHUNK, make_folder, require_space, write_failed
-from benchmarks.acquire.sources import GB, human
+from benchmarks.acquire.sources import GB, MB, human
 from falip.errors import UserError
 
 MEMBERS = 500_000
@@ -219,7 +219,7 @@ class _Tar:
         stream.seek(self._file.offset)
         if stream.read(_BLOCK) != bytes(_BLOCK):
             raise DamagedArchiveError("it ends, or makes no sense, before its closing block")
-        left = self._most
+        left = self._most + MB  # padding
         while chunk := stream.read(CHUNK):
             left -= len(chunk)
             if left < 0:

@@ -96,12 +96,6 @@ def _download(backbone: str, revision: str) -> Path:
     """The snapshot's folder in the hub's cache, complete."""
     # Here, because the check of the data must answer at once.
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
 
     weights: tuple[str, ...] = (_SAFE, _PICKLED)
     try:
@@ -109,14 +103,9 @@ def _download(backbone: str, revision: str) -> Path:
             names = HfApi().list_repo_files(backbone, revision=revision)
             weights = (_SAFE,) if _SAFE in names else (_PICKLED,)
         snapshot = Path(snapshot_download(backbone, revision=revision, allow_patterns=[*_CONFIG_FILES, *weights]))
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        OSError,
-    ) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # offline, refused, or whatever an odd answer makes the hub's client stumble over
+        first = next(iter(str(error).strip().splitlines()), "")
+        first = first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
         raise UserError(
             f"the weights of {backbone} at revision {revision} could not be downloaded: {first}. Run the command again "
             "to continue, set HF_ENDPOINT to a mirror of the hub, or unset HF_HUB_OFFLINE if it is set."
