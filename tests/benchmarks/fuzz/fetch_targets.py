@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import zipfile
 from pathlib import Path
 
-from mutators import hostile_names, spoiled_answer, spoiled_bytes, spoiled_tar, spoiled_zip
+from mutators import hostile_names, spoiled_answer, spoiled_bytes, spoiled_tar, spoiled_zip, zipped_up
 from raw_server import RawServer, answer
-from stand_in import make_tar, make_zip
+from stand_in import make_tar
 
 from scripts import data
 
 PICTURE = "COCO_train2014_000000000009.jpg"
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    """A zip archive of files, without the time of day."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, body in members.items():
+            archive.writestr(zipfile.ZipInfo(name), body, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
 
 
 class Fetching:
@@ -33,9 +44,9 @@ class Fetching:
         self._reclip = {f"reclip_data/{name}_{part}.jsonl": line for name, found in parts.items() for part in found}
         self._reclip |= {f"reclip_data/{name}_dets_dict.json": b"{}" for name in parts}
         self._whole = {
-            "CUB_200_2011.tgz": make_tar(self._cub),
-            "modelnet40_ply_hdf5_2048.zip": make_zip(self._clouds),
-            "reclip_data.tar.gz": make_tar(self._reclip),
+            "CUB_200_2011.tgz": zipped_up(make_tar(self._cub, "w")),
+            "modelnet40_ply_hdf5_2048.zip": _zip(self._clouds),
+            "reclip_data.tar.gz": zipped_up(make_tar(self._reclip, "w")),
             f"train2014/{PICTURE}": picture,
         }
 
@@ -65,17 +76,17 @@ class Fetching:
         if self.kind == "answers":
             given, told = spoiled_answer(whole, choose)
             return given, given, told
-        if file == PICTURE or choose.random() < 0.3:
+        if file.endswith(PICTURE) or choose.random() < 0.3:
             body, told = spoiled_bytes(whole, choose)
         elif file.endswith(".zip"):
             body, told = spoiled_zip(whole, choose)
             if choose.random() < 0.5:
                 victim = choose.choice(list(self._clouds))
                 name = choose.choice([name for name in names if name and not any("\ud800" <= c <= "\udfff" for c in name)])
-                body, told = make_zip({name if each == victim else each: b for each, b in self._clouds.items()}), repr(name)
+                body, told = _zip({name if each == victim else each: b for each, b in self._clouds.items()}), repr(name)
         else:
             members = self._cub if file.startswith("CUB") else self._reclip
-            body, told = spoiled_tar(members, choose.choice(("w", "w:gz", "w:xz", "w:bz2")), choose, names)
+            body, told = spoiled_tar(members, choose, names)
         length = f"Content-Length: {len(body)}"
         return answer(body, *([length] if choose.random() < 0.5 else [])), body, told
 

@@ -70,12 +70,14 @@ class Outcome:
         else:
             known.count += 1
 
-    def report(self, kind: str) -> str:
-        """All failures, for people, with the command that shows each again."""
+    def report(self, kind: str, folder: Path) -> str:
+        """All failures, for people, with the command that shows each again; their inputs are kept in the folder."""
         lines = [f"{kind}: exit statuses {self.statuses}, {len(self.failures)} kinds of failure"]
         for one in sorted(self.failures.values(), key=lambda failure: -failure.count):
             again = f"FUZZ_SEED={SEED} FUZZ_ONLY={one.number} python -m pytest -m slow tests/benchmarks/fuzz -k '{kind}'"
-            lines += [f"- {one.count} x {one.said}", f"  {one.told}", f"  {one.body[:200]!r}", f"  {again}"]
+            kept = folder / f"{kind}-{one.number}"
+            kept.write_bytes(one.body)
+            lines += [f"- {one.count} x {one.said}", f"  {one.told}", f"  {kept}: {one.body[:200]!r}", f"  {again}"]
         return "\n".join(lines)
 
 

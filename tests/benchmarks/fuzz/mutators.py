@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import random
 import struct
 import tarfile
@@ -166,11 +169,11 @@ def _revalued(
     return table.drop_columns([field.name]), "drop"
 
 
-def spoiled_tar(members: dict[str, bytes], mode: str, choose: random.Random, names: tuple[str, ...]) -> tuple[bytes, str]:
-    """A tar archive in which a member has a name, kind, size or target that it should not have."""
+def spoiled_tar(members: dict[str, bytes], choose: random.Random, names: tuple[str, ...]) -> tuple[bytes, str]:
+    """A tar archive, plain or compressed, in which a member has a name, kind, size or target that it should not have."""
     buffer, told = io.BytesIO(), []
     victim = choose.randrange(len(members))
-    with tarfile.open(fileobj=buffer, mode=mode, format=choose.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT))) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=choose.choice((tarfile.PAX_FORMAT, tarfile.GNU_FORMAT))) as archive:
         for number, (name, body) in enumerate(members.items()):
             info = tarfile.TarInfo(name)
             info.size = len(body)
@@ -195,7 +198,13 @@ def spoiled_tar(members: dict[str, bytes], mode: str, choose: random.Random, nam
                 else:
                     archive.fileobj.write(_header(info, choose))  # pyright: ignore[reportOptionalMemberAccess]
             archive.addfile(info, io.BytesIO(body))
-    return buffer.getvalue(), "; ".join(told)
+    pack = choose.choice((bytes, zipped_up, bz2.compress, lzma.compress))
+    return pack(buffer.getvalue()), "; ".join(told)
+
+
+def zipped_up(body: bytes) -> bytes:
+    """The body compressed by gzip, without the time of day."""
+    return gzip.compress(body, mtime=0)
 
 
 def _header(info: tarfile.TarInfo, choose: random.Random) -> bytes:

@@ -51,7 +51,7 @@ def fuzzed(target: Target, folder: Path) -> None:
     for number in [int(ONLY)] if ONLY else range(INPUTS[target.kind]):
         attempt(target, folder / "case", number, outcome)
     if outcome.failures:
-        pytest.fail(outcome.report(target.kind), pytrace=False)
+        pytest.fail(outcome.report(target.kind, folder), pytrace=False)
     assert ONLY or len(outcome.statuses) > 1, "inputs that all end alike try nothing"
 
 
@@ -153,7 +153,7 @@ def test_the_harness_sees_what_is_planted_and_names_it_the_same_each_time(tmp_pa
     for _ in range(2):
         outcome = Outcome()
         attempt(Planted(end), tmp_path / "case", 3, outcome, longest=0.2)
-        reports.append(outcome.report("planted"))
+        reports.append(outcome.report("planted", tmp_path))
         assert (said in "".join(outcome.failures)) if said else not outcome.failures
     assert reports[0] == reports[1] and ("FUZZ_ONLY=3" in reports[0]) == bool(said)
     assert not issubclass(HangError, Exception)
