@@ -242,7 +242,7 @@ def _stream(url: str, wanted: _Wanted, have: int) -> None:
             raise _MirrorFailedError(f"HTTP {response.status} {response.reason}")
         if response.headers.get_content_type() == "text/html":
             raise _MirrorFailedError("the answer is a web page, not the file")
-        start, total = _place(response, have)
+        start, total = _place(response, wanted.part, have)
         limit = _limit(wanted, start, total)
         tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if not start:
@@ -273,7 +273,7 @@ def _answer(url: str, wanted: _Wanted, have: int) -> http.client.HTTPResponse | 
         raise _MirrorFailedError(str(getattr(error, "reason", error)) or type(error).__name__) from None
 
 
-def _place(response: http.client.HTTPResponse, have: int) -> tuple[int, int | None]:
+def _place(response: http.client.HTTPResponse, part: Path, have: int) -> tuple[int, int | None]:
     """Where the answer's first byte belongs, and how long the whole file is (None where it does not say)."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0, _stated_length(response)
@@ -284,7 +284,11 @@ def _place(response: http.client.HTTPResponse, have: int) -> tuple[int, int | No
         total = last + 1 if match[3] == "*" else int(match[3])  # of an unknown whole the rest was asked for
         if first == have and first <= last < total:
             return have, total
-    raise _MirrorFailedError(f"asked for bytes from {have}, got {stated[:80]!r}")
+    why = f"asked for bytes from {have}, got {stated[:80]!r}"
+    if have:
+        part.unlink()
+        raise _BrokenError(f"{why}, starting over")
+    raise _MirrorFailedError(why)
 
 
 def _stated_length(response: http.client.HTTPResponse) -> int | None:

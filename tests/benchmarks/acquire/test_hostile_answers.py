@@ -83,6 +83,14 @@ def test_a_broken_answer_sends_to_the_next_address(raw, quick, tmp_path, given, 
         download.fetch([bad], tmp_path / "again")
 
 
+def test_a_server_that_cannot_continue_is_asked_for_the_whole(raw, tmp_path):
+    wrong = answer(b"x", "Content-Range: bytes 0-0/1", "Content-Length: 1", status="206 Partial Content")
+    answers = [answer(BODY[:99], LENGTH), wrong, answer(BODY, LENGTH)]
+    url = raw.add("f", lambda client: client.sendall(answers.pop(0)))
+    download.fetch([url], tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == BODY and not answers
+
+
 @pytest.mark.parametrize(
     "given",
     [
