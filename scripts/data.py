@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from benchmarks.acquire import assets, check, coco, imagenet, weights
 from benchmarks.acquire.assets import Options
+from benchmarks.acquire.disk import require_folder
 from benchmarks.acquire.sources import ASSETS, RECIPES, Recipe
 from falip.errors import UserError
 
@@ -56,14 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(chosen)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}", sys.stderr)
         return 2
-    except OSError as error:  # such as a data root that may not be written
-        print(f"error: {error}. Choose another data root with --root, or mend what is named.", file=sys.stderr)
+    except OSError as error:  # such as a data root that may not be read
+        _say(f"error: {error}. Choose another data root with --root, or mend what is named.", sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Print a message, with escapes for what the terminal cannot show, such as a name that is no text."""
+    stream = stream or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -72,13 +82,12 @@ def _run(chosen: argparse.Namespace) -> int:
         raise UserError(f"there is no data set {name!r}. The names are: {', '.join(NAMES)}.")
     _refuse_stray_options(chosen)
     root = chosen.root or check.default_root()
-    if root.exists() and not root.is_dir():
-        raise UserError(f"the data root {root} is not a folder. Choose another with --root or FALIP_DATA.")
+    _check_root(root)
     if name == "check":
         report, complete = check.screen(root)
-        print(report)
+        _say(report)
         return 0 if complete else 2
-    options = Options(root, chosen.mirror, chosen.dry_run, chosen.verify)
+    options = Options(root, chosen.mirror, chosen.dry_run, chosen.verify, _say)
     if name == "weights":
         weights.acquire_weights(chosen.backbone or check.DEFAULT_BACKBONE, chosen.revision, options)
     elif name == "coco_instances":
@@ -86,6 +95,17 @@ def _run(chosen: argparse.Namespace) -> int:
     else:
         _acquire_recipe(RECIPES[name], chosen, options)
     return 0
+
+
+def _check_root(root: Path) -> None:
+    try:
+        os.fsencode(root)
+        require_folder(root.absolute())
+    except (UserError, ValueError) as error:
+        raise UserError(
+            f"the data root {str(root)!r} is not a folder, or cannot be one ({error}) Choose another with --root or "
+            "FALIP_DATA."
+        ) from None
 
 
 def _acquire_recipe(recipe: Recipe, chosen: argparse.Namespace, options: Options) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from benchmarks.acquire import download, manifest, unpack
+from benchmarks.acquire import disk, download, manifest, pictures, unpack
 from benchmarks.acquire.manifest import Manifest, Source
-from benchmarks.acquire.sources import Archive, Asset, human, mirrors
+from benchmarks.acquire.sources import MB, Archive, Asset, human, mirrors
 from falip.errors import UserError
 
 PARTIAL = ".partial"
@@ -46,10 +46,11 @@ def acquire(asset: Asset, options: Options) -> None:
         UserError: It cannot be completed; the message says what the user can do.
     """
     folder = options.root / asset.folder
+    disk.require_folder(folder)
     recorded = manifest.read(folder)
     damaged = manifest.damaged(folder, recorded, thorough=options.verify) if recorded else []
     if recorded is not None and not damaged:
-        how = "every hash verified" if options.verify else "sizes verified"
+        how = "every hash and picture verified" if options.verify else "sizes verified"
         options.say(
             f"{asset.name}: complete since {recorded.date} in {folder} ({len(recorded.files)} files, {how}); nothing to do"
         )
@@ -109,7 +110,7 @@ def _hdf5_fault(path: Path, rows: int | None) -> str:
                 return f"lacks the key {lacking[0]!r}, has {sorted(opened)}"
             data = opened["data"]
             found = data.shape[0] if isinstance(data, h5py.Dataset) and data.shape else 0
-    except OSError as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         return f"is not a whole HDF5 file ({error})"
     return f"{found} objects, expected {rows}" if rows is not None and found != rows else ""
 
@@ -127,7 +128,7 @@ def by_hand(asset: Asset, folder: Path, lacking: list[str]) -> str:
 @contextmanager
 def locked(root: Path, name: str) -> Iterator[None]:
     """Hold the lock of an asset, so that two calls do not write the same files; freed by the system after a kill."""
-    (root / PARTIAL).mkdir(parents=True, exist_ok=True)
+    disk.make_folder(root / PARTIAL)
     lock = FileLock(root / PARTIAL / f"{name}.lock", timeout=0)
     try:
         lock.acquire()
@@ -156,8 +157,10 @@ def _tell_damage(asset: Asset, folder: Path, recorded: Manifest, damaged: list[s
 
 def _adopt(asset: Asset, folder: Path, lacking: list[str], options: Options) -> None:
     """Record a folder that has no manifest: the user's own, or ours if the program was killed just before the last step."""
+    broken = pictures.broken(folder, _names(asset, folder))
+    lacking = lacking + [f"{name} {fault}" for name, fault in broken.items()]
     if lacking:
-        listed = "\n".join(f"  {line}" for line in lacking)
+        listed = "\n".join(f"  {line}" for line in lacking[:20])
         raise UserError(
             f"{folder} is there, but not whole, and this program did not make it:\n{listed}\n"
             "Complete it, or move it away and run the command again to download everything."
@@ -173,72 +176,102 @@ def _install(asset: Asset, folder: Path, recorded: Manifest | None, options: Opt
     """Download and unpack; the unpacked folder is renamed into place, or gives the damaged files of the one there."""
     staging = _staging(asset, options.root)
     describe(asset, options)
-    staging.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(staging)
     _require_space(asset, staging)
     known = {source.file: source.sha256 for source in recorded.sources} if recorded else {}
     unpacked = staging / UNPACKED
     shutil.rmtree(unpacked, ignore_errors=True)
-    sources = [_obtain(archive, staging, known.get(archive.file, ""), options) for archive in asset.archives]
-    found = _find_folder(asset, unpacked)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    sources = [_obtain(asset, archive, staging, known.get(archive.file, ""), options) for archive in asset.archives]
+    found, lacking = _find_folder(asset, unpacked)
+    if lacking:
+        listed = "\n".join(f"  {line}" for line in lacking)
+        raise UserError(
+            f"what was downloaded for {asset.name} does not hold all that it should:\n{listed}\n"
+            f"The archives are kept in {staging}. Name another copy with --mirror BASE_URL and delete that folder, "
+            "or put the files into place by hand."
+        )
+    disk.make_folder(folder.parent)
     if recorded is None:
         found.rename(folder)
     # All hashes are compared: what is recorded anew below must not hide damage that leaves the size alone.
     for name in manifest.damaged(folder, recorded, thorough=True) if recorded else []:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (found / name).replace(folder / name)
+        disk.move(found / name, folder / name)
     _record(asset, folder, sources, "downloaded", options)
 
 
-def _obtain(archive: Archive, staging: Path, known: str, options: Options) -> Source:
-    """Download and unpack one archive; a damaged copy sends us to the next address.
+def _obtain(asset: Asset, archive: Archive, staging: Path, known: str, options: Options) -> Source:
+    """Download and unpack one archive; a damaged or unsafe copy sends us to the next address.
 
     `known` is the sha256 that an earlier download had, or "".
     """
     target = staging / archive.file
     left = list(mirrors(archive.file, archive.urls, options.mirror))
     digest = f"sha256:{known}" if known else archive.digest
-    finished = download.read_receipt(target)
-    if known and finished is not None and finished.sha256 != known:
-        download.discard(target)
     while True:
         try:
-            receipt = download.fetch(left, target, digest=digest, say=options.say)
+            receipt = download.fetch(left, target, digest=digest, most=_most(archive.size), say=options.say)
+        except disk.NoDiskSpaceError:
+            raise
         except UserError as error:
-            if not known:
-                raise
-            raise UserError(
-                f"{error}\nThe expected sha256 is that of the first download. If the publisher has replaced the file, "
-                f"delete the folder's {manifest.NAME} and its files, and run the command again."
-            ) from None
+            raise UserError(f"{error}{_about_known(known)}") from None
+        left = left[left.index(receipt.url) + 1 :] if receipt.url in left else []
         options.say(f"unpacking {archive.file} ({human(receipt.size)} from {receipt.url})")
         try:
-            _unpack_beside(target, archive, staging)
-        except unpack.DamagedArchiveError as error:
+            _unpack_beside(target, asset, archive, staging)
+            if left:  # what the last address gives is kept, for a person to look at
+                _require_whole(asset, archive, staging / UNPACKED)
+            return _source(archive, receipt)
+        except (unpack.DamagedArchiveError, unpack.UnsafeArchiveError) as error:
             options.say(f"passed over {receipt.url}: {error}")
             download.discard(target)
-            left = left[left.index(receipt.url) + 1 :] if receipt.url in left else []
-            if not left:
-                raise UserError(
-                    f"{error}; it came from {receipt.url} and was thrown away. Run the command again to download it "
-                    "anew, or name another copy with --mirror BASE_URL."
-                ) from None
-        except unpack.UnsafeArchiveError:
-            download.discard(target)
-            raise
-        else:
-            return _source(archive, receipt)
+            if left:
+                continue
+            if isinstance(error, unpack.UnsafeArchiveError):
+                raise
+            raise UserError(
+                f"{error}; it came from {receipt.url} and was thrown away. Run the command again to download it "
+                f"anew, or name another copy with --mirror BASE_URL.{_about_known(known)}"
+            ) from None
 
 
-def _unpack_beside(target: Path, archive: Archive, staging: Path) -> None:
+def _require_whole(asset: Asset, archive: Archive, unpacked: Path) -> None:
+    """Raise `DamagedArchiveError` where an asset's only archive lacks files; of several none can be blamed."""
+    if len(asset.archives) > 1:
+        return
+    _, lacking = _find_folder(asset, unpacked)
+    if lacking:
+        shutil.rmtree(unpacked)
+        raise unpack.DamagedArchiveError(f"{archive.file} does not hold all that it should: {'; '.join(lacking)}")
+
+
+def _most(stated: int | None) -> int | None:
+    """Bytes that something may have of which a source says how large it is, about."""
+    return None if stated is None else 2 * stated + MB
+
+
+def _about_known(known: str) -> str:
+    """What to add to an error where the expected hash is that of the first download."""
+    return known and (
+        "\nThe expected sha256 is that of the first download. If the publisher has replaced the file, "
+        f"delete the folder's {manifest.NAME} and its files, and run the command again."
+    )
+
+
+def _unpack_beside(target: Path, asset: Asset, archive: Archive, staging: Path) -> None:
     """Unpack into a folder of its own, then move the content to that of the asset's other archives."""
     own = staging / "unpacking"
     shutil.rmtree(own, ignore_errors=True)
     try:
-        unpack.unpack(target, own, archive.only)
+        unpack.unpack(target, own, archive.only, _most(archive.unpacked))
+        inner = f"**/{asset.inner}/**/*" if asset.inner and any(own.glob(f"**/{asset.inner}")) else "**/*"
+        files = sorted(path.relative_to(own).as_posix() for path in own.glob(inner) if path.is_file())
+        for name, fault in pictures.broken(own, files).items():
+            raise unpack.DamagedArchiveError(f"{archive.file} is damaged or not what it should be: {name!r} in it {fault}")
         home = staging / UNPACKED / archive.folder
-        home.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(home)
         for child in own.iterdir():
+            if (home / child.name).exists():
+                raise unpack.DamagedArchiveError(f"{archive.file} holds {child.name!r}, as another archive does")
             child.rename(home / child.name)
     finally:
         shutil.rmtree(own, ignore_errors=True)
@@ -248,36 +281,39 @@ def _source(archive: Archive, receipt: download.Receipt) -> Source:
     return Source(archive.file, receipt.url, receipt.size, receipt.sha256, archive.digest)
 
 
-def _find_folder(asset: Asset, unpacked: Path) -> Path:
-    """The unpacked folder that is the asset's: mirrors differ in the folders that they wrap around the content."""
-    folders = [unpacked]
+def _find_folder(asset: Asset, unpacked: Path) -> tuple[Path, list[str]]:
+    """The unpacked folder that is the asset's, or comes closest, and what it lacks.
+
+    Mirrors differ in the folders that they wrap around the content.
+    """
+    folders = layer = [unpacked]
     for _ in range(3):
-        folders += [c for f in folders for c in sorted(f.iterdir()) if c.is_dir() and c not in folders]
+        layer = [child for folder in layer for child in sorted(folder.iterdir()) if child.is_dir()]
+        folders = folders + layer
     named = [f for f in folders if asset.inner and f.relative_to(unpacked).as_posix().endswith(asset.inner)]
-    candidates = named + [f for f in folders if f not in named]
-    whole = next((f for f in candidates if not shortfalls(asset, f)), None)
-    if whole is not None:
-        return whole
-    closest = min(candidates, key=lambda f: len(shortfalls(asset, f)))
-    listed = "\n".join(f"  {line}" for line in shortfalls(asset, closest))
-    raise UserError(
-        f"what was downloaded for {asset.name} does not hold all that it should:\n{listed}\n"
-        f"The archives are kept in {unpacked.parent}. Name another copy with --mirror BASE_URL and delete that folder, "
-        "or put the files into place by hand."
-    )
+    best: tuple[Path, list[str]] | None = None
+    for folder in dict.fromkeys([*named, *folders]):
+        lacking = shortfalls(asset, folder)
+        if best is None or len(lacking) < len(best[1]):
+            best = folder, lacking
+        if not lacking:
+            break
+    assert best is not None, "the top folder is among them"
+    return best
 
 
 def _record(asset: Asset, folder: Path, sources: list[Source], origin: str, options: Options) -> None:
-    files = manifest.record_files(folder, None if asset.archives else _matching(asset, folder))
+    files = manifest.record_files(folder, _names(asset, folder))
     made = Manifest(asset.name, asset.title, asset.licence, origin, files, tuple(sources))
     manifest.write(folder, made)
     total = sum(record.size for record in files.values())
     options.say(f"{asset.name}: complete, {origin}: {len(files)} files, {human(total)} in {folder}")
 
 
-def _matching(asset: Asset, folder: Path) -> list[str]:
-    """The files that the asset names: all that is recorded of a folder in which the user may keep other things."""
-    found = {path for expected in asset.expected for path in folder.glob(expected.pattern) if path.is_file()}
+def _names(asset: Asset, folder: Path) -> list[str]:
+    """The files to record: all, or those that the asset names of a folder in which the user may keep other things."""
+    patterns = ["**/*"] if asset.archives else [expected.pattern for expected in asset.expected]
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
@@ -288,7 +324,7 @@ def _require_space(asset: Asset, staging: Path) -> None:
         if download.read_receipt(staging / archive.file) is None:
             needed += archive.size or 0
         needed += archive.unpacked or archive.size or 0
-    download.require_space(staging, needed, f"{asset.name} (archives and unpacked)")
+    disk.require_space(staging, needed, f"{asset.name} (archives and unpacked)")
 
 
 def _staging(asset: Asset, root: Path) -> Path:

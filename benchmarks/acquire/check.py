@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.acquire import manifest
 from benchmarks.acquire.assets import PARTIAL
 from benchmarks.acquire.sources import ASSETS, COCO_IMAGES_FOLDER, RECIPES, Asset, Recipe, human
-from benchmarks.acquire.weights import revision_of, snapshot_of, weights_folder
+from benchmarks.acquire.weights import recorded_weights, revision_of, snapshot_of
 from falip.errors import UserError
 
 DEFAULT_BACKBONE = "openai/clip-vit-base-patch16"
@@ -115,7 +115,10 @@ def asset_state(asset: Asset, root: Path) -> State:
 
 def weights_state(backbone: str, root: Path) -> State:
     """How it stands with a backbone's weights."""
-    recorded = manifest.read(weights_folder(backbone, root))
+    try:
+        recorded = recorded_weights(backbone, root)
+    except UserError as error:
+        return State(backbone, "damaged", str(error))
     if recorded is None:
         return State(backbone, "absent")
     damaged = manifest.damaged(snapshot_of(recorded), recorded)
@@ -179,7 +182,12 @@ def _images_state(root: Path) -> State:
 
 def _folder_state(name: str, folder: Path, root: Path, patterns: Iterable[str]) -> State:
     """How it stands with a folder; `patterns` are globs of the files that it is for."""
-    recorded = manifest.read(folder)
+    try:
+        recorded = manifest.read(folder)
+    except UserError as error:
+        return State(name, "damaged", str(error))
+    if folder.exists() and not folder.is_dir():
+        return State(name, "damaged", f"{folder} is not a folder. Move it away")
     if recorded is not None:
         damaged = manifest.damaged(folder, recorded)
         if damaged:
@@ -204,5 +212,13 @@ def _backbones(root: Path) -> list[str]:
     """The backbones that tables need, and those that are recorded besides."""
     needed = dict.fromkeys(need.backbone for needs in TABLES.values() for need in needs if need.backbone)
     recorded = sorted((root / "weights").glob(f"*/{manifest.NAME}"))
-    found = (one.asset for path in recorded if (one := manifest.read(path.parent)) is not None)
-    return list(dict.fromkeys([*needed, *found]))
+    return list(dict.fromkeys([*needed, *filter(None, map(_recorded_backbone, recorded))]))
+
+
+def _recorded_backbone(path: Path) -> str | None:
+    """The backbone that a manifest names; that of the folder's name where it cannot be read."""
+    try:
+        recorded = manifest.read(path.parent)
+    except UserError:
+        return path.parent.name.replace("--", "/", 1)
+    return recorded.asset if recorded is not None else None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.acquire import download, manifest
+from benchmarks.acquire import disk, download, manifest, pictures
 from benchmarks.acquire.assets import Options, locked
 from benchmarks.acquire.manifest import FileRecord, Manifest
 from benchmarks.acquire.sources import (
@@ -20,12 +20,15 @@ from benchmarks.acquire.sources import (
     COCO_IMAGES_BASE,
     COCO_IMAGES_FOLDER,
     COCO_IMAGES_LICENCE,
+    MB,
     Recipe,
     human,
 )
 from falip.errors import UserError
 
 WORKERS = 8
+LARGEST = 50 * MB
+"""Bytes that no image of COCO comes near."""
 GIVE_UP_AFTER = 20
 """Images that may fail before the rest is left alone: the address is then down, not the images."""
 _TITLE = "COCO train2014 images, those that were asked for"
@@ -46,7 +49,7 @@ def image_names(annotations: Path) -> list[str]:
                 continue
             try:
                 match = _NAME.fullmatch(json.loads(line)["file_name"])
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise UserError(
                     f"{annotations}, line {number} is not one of ReCLIP's ({type(error).__name__}: {error}). Move the "
                     "folder away and run the command again to download it anew."
@@ -72,11 +75,13 @@ def acquire_images(recipe: Recipe, splits: Sequence[str], options: Options) -> N
     recorded = manifest.read(folder)
     known = dict(recorded.files) if recorded else {}
     names = sorted(set().union(*wanted.values()))
-    lacking = [name for name in names if not _there(folder / name, known.get(name), thorough=options.verify)]
+    disk.require_folder(folder)
+    lacking = _lacking(folder, names, known, thorough=options.verify)
     parts = {f"{recipe.name}/{split}": len(images) for split, images in wanted.items()}
     covered = recorded is not None and all(recorded.parts.get(part) == count for part, count in parts.items())
     if covered and not lacking:
-        options.say(f"{COCO_IMAGES_FOLDER}: all {len(names)} images of {', '.join(parts)} are there; nothing to do")
+        how = ", every hash and picture verified" if options.verify else ""
+        options.say(f"{COCO_IMAGES_FOLDER}: all {len(names)} images of {', '.join(parts)} are there{how}; nothing to do")
         return
     options.say(
         f"{COCO_IMAGES_FOLDER}: {len(names)} images for {', '.join(parts)}, {len(lacking)} to download, "
@@ -86,10 +91,10 @@ def acquire_images(recipe: Recipe, splits: Sequence[str], options: Options) -> N
     if options.dry_run:
         return
     with locked(options.root, COCO_IMAGES_FOLDER):
-        folder.mkdir(parents=True, exist_ok=True)
-        download.require_space(folder, len(lacking) * COCO_IMAGE_SIZE, f"{len(lacking)} images")
-        _fetch_all(lacking, folder, known, options)
-        _record(folder, recorded, names, parts)
+        disk.make_folder(folder)
+        disk.require_space(folder, len(lacking) * COCO_IMAGE_SIZE, f"{len(lacking)} images")
+        _fetch_all(lacking, folder, options)
+        _record(folder, recorded, names, lacking, parts)
     options.say(f"{COCO_IMAGES_FOLDER}: complete for {', '.join(parts)}")
 
 
@@ -120,24 +125,34 @@ def _bases(options: Options) -> list[str]:
     return [*mirror, COCO_IMAGES_BASE]
 
 
-def _there(path: Path, record: FileRecord | None, *, thorough: bool) -> bool:
-    """Whether an image is there: as recorded, or, without a record, at all (it is renamed into place when whole)."""
-    try:
-        size = path.stat().st_size
-    except OSError:
-        return False
-    if record is None:
-        return size > 0
-    return size == record.size and (not thorough or download.hash_file(path, "sha256")[0] == record.sha256)
+def _lacking(folder: Path, names: Sequence[str], known: dict[str, FileRecord], *, thorough: bool) -> dict[str, str]:
+    """The images that are missing or damaged, each with the sha256 that it must have when it comes, or "".
+
+    What is recorded was whole when it came, so its size is compared, and with `thorough` its hash; what is not recorded,
+    such as the user's own copies, is decoded, and with `thorough` everything is.
+    """
+    lacking: dict[str, str] = {}
+    decode: list[str] = []
+    for name in names:
+        record = known.get(name)
+        if record is None:
+            decode.append(name)
+        elif manifest.differs(folder / name, record, thorough=thorough):
+            lacking[name] = record.sha256
+        elif thorough:
+            decode.append(name)
+    # A broken picture with its recorded hash was recorded as it came: a whole one has another.
+    lacking |= dict.fromkeys((name for name in decode if not (folder / name).is_file()), "")
+    return lacking | dict.fromkeys(pictures.broken(folder, (name for name in decode if name not in lacking)), "")
 
 
-def _fetch_all(names: Sequence[str], folder: Path, known: dict[str, FileRecord], options: Options) -> None:
+def _fetch_all(lacking: Mapping[str, str], folder: Path, options: Options) -> None:
     staging = folder.parent / ".partial" / COCO_IMAGES_FOLDER
     bases = _Bases(_bases(options), options)
     failures: list[str] = []
-    bar = tqdm(total=len(names), unit="image", desc=COCO_IMAGES_FOLDER, disable=None, leave=False)
+    bar = tqdm(total=len(lacking), unit="image", desc=COCO_IMAGES_FOLDER, disable=None, leave=False)
     with ThreadPoolExecutor(WORKERS) as pool, bar:
-        futures = [pool.submit(_fetch_one, name, folder, staging, known.get(name), bases) for name in names]
+        futures = [pool.submit(_fetch_one, name, sha256, folder, staging, bases) for name, sha256 in lacking.items()]
         try:
             for future in as_completed(futures):
                 try:
@@ -177,34 +192,38 @@ class _Bases:
 
     def served(self, base: str) -> None:
         with self._lock:
+            if base not in self._bases:
+                return  # it came by an address of an earlier call
             index = self._bases.index(base)
             for failed in self._bases[:index]:
                 self._say(f"passed over {failed}/: {base}/ served what it did not")
             self._bases = self._bases[index:] + self._bases[:index]
 
 
-def _fetch_one(name: str, folder: Path, staging: Path, record: FileRecord | None, bases: _Bases) -> None:
+def _fetch_one(name: str, sha256: str, folder: Path, staging: Path, bases: _Bases) -> None:
     """Fetch one image; it appears in the folder when it is whole."""
     target = staging / name
     urls = [f"{base}/{name}" for base in bases.ordered()]
     try:
-        digest = f"sha256:{record.sha256}" if record else ""
-        receipt = download.fetch(urls, target, digest=digest, bar=False, say=lambda _: None)
+        digest = f"sha256:{sha256}" if sha256 else ""
+        receipt = download.fetch(
+            urls, target, digest=digest, most=LARGEST, check=pictures.jpeg_fault, bar=False, say=lambda _: None
+        )
     except UserError as error:
-        if isinstance(error, download.NoDiskSpaceError):
+        if isinstance(error, disk.NoDiskSpaceError):
             raise
-        raise _ImageFailedError(f"{name}: " + "; ".join(str(error).splitlines()[1:-1])) from None
-    if target.read_bytes()[:2] != b"\xff\xd8":
-        download.discard(target)
-        raise _ImageFailedError(f"{receipt.url}: is not a JPEG image")
+        mend = f". The expected hash is that of {folder / manifest.NAME}: delete that file if it is wrong" if sha256 else ""
+        raise _ImageFailedError(f"{name}: " + "; ".join(str(error).splitlines()[1:-1]) + mend) from None
     bases.served(receipt.url.removesuffix(f"/{name}"))
-    target.replace(folder / name)
+    disk.move(target, folder / name)
     download.discard(target)
 
 
-def _record(folder: Path, recorded: Manifest | None, names: Sequence[str], parts: dict[str, int]) -> None:
+def _record(
+    folder: Path, recorded: Manifest | None, names: Sequence[str], fetched: Collection[str], parts: dict[str, int]
+) -> None:
     old = recorded.files if recorded else {}
-    files = old | manifest.record_files(folder, [name for name in names if name not in old])
+    files = old | manifest.record_files(folder, [name for name in names if name not in old or name in fetched])
     done = (recorded.parts if recorded else {}) | parts
     made = Manifest(COCO_IMAGES_FOLDER, _TITLE, COCO_IMAGES_LICENCE, "downloaded", files, parts=done)
     manifest.write(folder, made)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from benchmarks.acquire.assets import Options, locked
-from benchmarks.acquire.download import disk_full, require_space
+from benchmarks.acquire.disk import copy, make_folder, require_space
 from benchmarks.acquire.sources import ASSETS, IMAGENET_NAMES, IMAGENET_S_IMAGES
 from falip.errors import UserError
 
@@ -38,20 +37,10 @@ def copy_images(source: Path, options: Options) -> None:
     if options.dry_run:
         return
     with locked(options.root, "imagenet_s_images"):
-        images.mkdir(parents=True, exist_ok=True)
+        make_folder(images)
         require_space(images, sum(have[stem].stat().st_size for stem in left.values()), "copying the images")
         for place, stem in left.items():
-            _copy(have[stem], images / place)
+            copy(have[stem], images / place)
         names = next(source.rglob(IMAGENET_NAMES), None)
         if names is not None and not (top / IMAGENET_NAMES).is_file():
-            _copy(names, top / IMAGENET_NAMES)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
-    try:
-        shutil.copyfile(source, temporary)
-    except OSError as error:
-        raise disk_full(target, error) from None
-    temporary.replace(target)
+            copy(names, top / IMAGENET_NAMES)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from benchmarks.acquire.download import hash_file, write_json
+from benchmarks.acquire import pictures
+from benchmarks.acquire.disk import hash_file, write_json
 from falip.errors import UserError
 
 NAME = "manifest.json"
@@ -74,20 +77,36 @@ def read(folder: Path) -> Manifest | None:
         UserError: If it cannot be understood.
     """
     path = folder / NAME
-    if not path.is_file():
-        return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if value.pop("schema") != SCHEMA:
-            raise ValueError("unknown schema")
-        value["files"] = {name: FileRecord(**record) for name, record in value["files"].items()}
-        value["sources"] = tuple(Source(**source) for source in value["sources"])
-        return Manifest(**value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not path.is_file():
+            return None
+        return _understood(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{path} is not a manifest of this program ({error}). Delete it and run the same command again; "
+            f"{path} is not a manifest of this program ({what}). Delete it and run the same command again; "
             "the files are then verified anew."
         ) from None
+
+
+def _understood(value: Any) -> Manifest:
+    """The manifest that a JSON value is; raises one of many errors where it is none."""
+    if value.pop("schema") != SCHEMA:
+        raise ValueError("unknown schema")
+    value["files"] = {name: FileRecord(**record) for name, record in value["files"].items()}
+    value["sources"] = tuple(Source(**source) for source in value["sources"])
+    made = Manifest(**value)
+    for name in made.files:
+        os.fsencode(name)
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\0" in name:
+            raise ValueError(f"the file {name[:80]!r} is not below the folder")
+    texts = [made.asset, made.title, made.licence, made.origin, made.date, *made.parts]
+    texts += [text for each in made.sources for text in (each.file, each.url, each.sha256, each.declared)]
+    texts += [record.sha256 for record in made.files.values()]
+    counts = [each.size for each in (*made.files.values(), *made.sources)] + list(made.parts.values())
+    if not all(isinstance(text, str) for text in texts) or not all(type(count) is int for count in counts):
+        raise ValueError("an entry is of another type")
+    return made
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -107,15 +126,18 @@ def record_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, 
     }
 
 
+def differs(path: Path, record: FileRecord, *, thorough: bool = False) -> bool:
+    """Whether a file is missing or differs from its record: in size, or with `thorough` in content too."""
+    try:
+        if path.stat().st_size != record.size:
+            return True
+        return thorough and hash_file(path, "sha256")[0] != record.sha256
+    except (OSError, ValueError):
+        return True
+
+
 def damaged(folder: Path, manifest: Manifest, *, thorough: bool = False) -> list[str]:
-    """Files that are missing or differ from the manifest: in size, or with `thorough` in content too."""
-    found: list[str] = []
-    for name, record in manifest.files.items():
-        path = folder / name
-        try:
-            same = path.stat().st_size == record.size
-        except OSError:
-            same = False
-        if not same or (thorough and hash_file(path, "sha256")[0] != record.sha256):
-            found.append(name)
-    return found
+    """Files that differ from the manifest; with `thorough` also pictures that were recorded without being whole."""
+    found = [name for name, record in manifest.files.items() if differs(folder / name, record, thorough=thorough)]
+    broken = pictures.broken(folder, sorted(set(manifest.files) - set(found))) if thorough else {}
+    return found + list(broken)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from benchmarks.acquire import manifest
+from benchmarks.acquire import disk, manifest
 from benchmarks.acquire.assets import Options, locked
 from benchmarks.acquire.manifest import Manifest, Source
 from benchmarks.acquire.sources import HUB, REVISIONS, WEIGHTS_LICENCE, human
@@ -27,8 +27,21 @@ def pinned_revision(backbone: str, root: Path) -> str | None:
     """The revision to use: the declared one, else the one that an earlier call recorded, else None."""
     if backbone in REVISIONS:
         return REVISIONS[backbone]
-    recorded = manifest.read(weights_folder(backbone, root))
-    return recorded.sources[0].url.rsplit("/", 1)[-1] if recorded and recorded.sources else None
+    recorded = recorded_weights(backbone, root)
+    return revision_of(recorded) if recorded else None
+
+
+def recorded_weights(backbone: str, root: Path) -> Manifest | None:
+    """The manifest of a backbone's weights, or None where they were not fetched.
+
+    Raises:
+        UserError: It cannot be understood, or says nothing of where the weights are.
+    """
+    folder = weights_folder(backbone, root)
+    recorded = manifest.read(folder)
+    if recorded is not None and not recorded.sources:
+        raise UserError(f"{folder / manifest.NAME} is not a manifest of weights. Delete it and run the command again.")
+    return recorded
 
 
 def acquire_weights(backbone: str, revision: str | None, options: Options) -> None:
@@ -47,7 +60,8 @@ def acquire_weights(backbone: str, revision: str | None, options: Options) -> No
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", backbone):
         raise UserError(f"--backbone {backbone!r} is not a repository of the hub, such as openai/clip-vit-base-patch16.")
     folder = weights_folder(backbone, options.root)
-    recorded = manifest.read(folder)
+    disk.require_folder(folder)
+    recorded = recorded_weights(backbone, options.root)
     asked = revision or pinned_revision(backbone, options.root) or "main"
     if recorded and asked in (revision_of(recorded), "main" if revision is None else ""):
         damaged = manifest.damaged(snapshot_of(recorded), recorded, thorough=options.verify)
@@ -82,12 +96,6 @@ def _download(backbone: str, revision: str) -> Path:
     """The snapshot's folder in the hub's cache, complete."""
     # Here, because the check of the data must answer at once.
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-    )
 
     weights: tuple[str, ...] = (_SAFE, _PICKLED)
     try:
@@ -95,14 +103,9 @@ def _download(backbone: str, revision: str) -> Path:
             names = HfApi().list_repo_files(backbone, revision=revision)
             weights = (_SAFE,) if _SAFE in names else (_PICKLED,)
         snapshot = Path(snapshot_download(backbone, revision=revision, allow_patterns=[*_CONFIG_FILES, *weights]))
-    except (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        OSError,
-    ) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # offline, refused, or whatever an odd answer makes the hub's client stumble over
+        first = next(iter(str(error).strip().splitlines()), "")
+        first = first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
         raise UserError(
             f"the weights of {backbone} at revision {revision} could not be downloaded: {first}. Run the command again "
             "to continue, set HF_ENDPOINT to a mirror of the hub, or unset HF_HUB_OFFLINE if it is set."
@@ -123,6 +126,6 @@ def _record(backbone: str, snapshot: Path, folder: Path, options: Options) -> No
     total = sum(record.size for record in files.values())
     # For weights the source is the snapshot: its folder, its address, no hash of its own beyond those of the files.
     source = Source(str(snapshot), f"{HUB}/{backbone}/tree/{commit}", total, "")
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folder(folder)
     manifest.write(folder, Manifest(backbone, "CLIP weights", WEIGHTS_LICENCE, "downloaded", files, (source,)))
     options.say(f"{backbone}: complete at revision {commit}: {len(files)} files, {human(total)} in {snapshot}")

@@ -1,10 +1,10 @@
 """A stand-in server on the loopback interface, and small archives in the layouts of the official ones."""
 
-import random
 import socket
 from collections.abc import Iterator
 
 import pytest
+from small_pictures import noise
 from stand_in import StandIn, isolate, make_tar, make_zip, serving, shrink
 
 from benchmarks.acquire import sources
@@ -55,8 +55,8 @@ CUB = {
         f"CUB_200_2011/{name}.txt": b"1 x\n"
         for name in ("images", "image_class_labels", "train_test_split", "bounding_boxes", "classes")
     },
-    "CUB_200_2011/images/001.Albatross/a.jpg": random.Random(0).randbytes(60_000),
-    "CUB_200_2011/images/002.Auklet/b.jpg": bytes(range(256)) * 200,
+    "CUB_200_2011/images/001.Albatross/a.jpg": noise(1, (160, 120)),
+    "CUB_200_2011/images/002.Auklet/b.jpg": noise(2, (160, 120)),
 }
 
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from small_pictures import noise
 
 from benchmarks.acquire import assets, manifest, sources, unpack
 from benchmarks.acquire.assets import Options, acquire
 from falip.errors import UserError
 
+AUKLET = noise(2, (160, 120))  # as in the archive of `cub_archive`
 DOGS = {
     "lists.tar": {f"{name}_list.mat": name.encode() for name in ("file", "train", "test")},
     "annotation.tar": {f"Annotation/n02085620-Chihuahua/n02085620_{i}": b"<annotation/>" for i in range(2)},
-    "images.tar": {f"Images/n02085620-Chihuahua/n02085620_{i}.jpg": b"\xff\xd8" * 50 for i in range(2)},
+    "images.tar": {f"Images/n02085620-Chihuahua/n02085620_{i}.jpg": noise(i) for i in range(2)},
 }
 
 
@@ -43,10 +45,10 @@ def test_a_data_set_is_unpacked_recorded_and_never_fetched_again(server, small, 
     url = server.add("CUB_200_2011.tgz", cub_archive)
     acquire(cub, options)
     folder = options.root / "CUB_200_2011"
-    assert (folder / "images/002.Auklet/b.jpg").read_bytes() == bytes(range(256)) * 200
+    assert (folder / "images/002.Auklet/b.jpg").read_bytes() == AUKLET
     recorded = json.loads((folder / "manifest.json").read_text())
     assert recorded["asset"] == "cub" and recorded["licence"] == "not stated" and recorded["date"]
-    assert recorded["files"]["images/002.Auklet/b.jpg"]["size"] == 256 * 200
+    assert recorded["files"]["images/002.Auklet/b.jpg"]["size"] == len(AUKLET)
     (source,) = recorded["sources"]
     assert source["url"] == url and source["sha256"] == hashlib.sha256(cub_archive).hexdigest()
     # The archive, and what lay beside the folder in it, is gone.
@@ -78,12 +80,12 @@ def test_the_content_is_found_whatever_folder_a_mirror_wraps_around_it(server, s
 def test_only_the_validation_masks_of_imagenet_s_are_kept(server, small, zip_of, options):
     top = "ImageNetS919"
     members = {f"{top}/train-semi-segmentation/n01440764/{i}.png": b"t" for i in range(3)}
-    members |= {f"{top}/validation-segmentation/n01440764/ILSVRC2012_val_{i}.png": b"v" for i in range(2)}
+    members |= {f"{top}/validation-segmentation/n01440764/ILSVRC2012_val_{i}.png": noise(i, form="PNG") for i in range(2)}
     masks = small("imagenet_s_masks")
     server.add(masks.archives[0].file, zip_of(members))
     acquire(masks, options)
     folder = options.root / "imagenet_s/ImageNetS919"
-    assert {p.read_bytes() for p in folder.rglob("*.png")} == {b"v"}
+    assert {p.read_bytes() for p in folder.rglob("*.png")} == {noise(i, form="PNG") for i in range(2)}
 
 
 def test_only_the_chosen_member_of_a_large_archive_is_kept(server, small, zip_of, options):
@@ -214,13 +216,13 @@ def test_a_lost_and_a_changed_file_are_brought_back_and_the_archive_must_be_the_
         acquire(cub, options)
     server.add("CUB_200_2011.tgz", cub_archive)
     acquire(cub, options)
-    assert picture.stat().st_size == 256 * 200 and (options.root / "CUB_200_2011/mine.txt").exists()
+    assert picture.read_bytes() == AUKLET and (options.root / "CUB_200_2011/mine.txt").exists()
     # A flipped byte leaves the size alone: only --verify sees it.
-    picture.write_bytes(bytes(256 * 200))
+    picture.write_bytes(bytes(len(AUKLET)))
     acquire(cub, options)
     assert "nothing to do" in options.said[-1]
     acquire(cub, replace(options, verify=True))
-    assert picture.read_bytes() == bytes(range(256)) * 200
+    assert picture.read_bytes() == AUKLET
     assert first.items() <= manifest.read(options.root / "CUB_200_2011").files.items()
 
 
@@ -228,10 +230,10 @@ def test_a_folder_that_the_user_has_put_there_is_verified_and_recorded_without_a
     waterbirds = small("waterbirds")
     folder = options.root / "waterbird_complete95_forest2water2"
     (folder / "001.Albatross").mkdir(parents=True)
-    (folder / "001.Albatross" / "a.jpg").write_bytes(b"\xff\xd8")
+    (folder / "001.Albatross" / "a.jpg").write_bytes(noise(1))
     with pytest.raises(UserError, match=r"not whole[\s\S]*metadata.csv: 0 of 1 files[\s\S]*move it away"):
         acquire(waterbirds, options)
-    (folder / "001.Albatross" / "b.jpg").write_bytes(b"\xff\xd8")
+    (folder / "001.Albatross" / "b.jpg").write_bytes(noise(2))
     (folder / "metadata.csv").write_text("img_id\n")
     acquire(waterbirds, options)
     assert manifest.read(folder).origin == "found in place"

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from small_pictures import noise
 
 from benchmarks.acquire import coco, manifest
 from benchmarks.acquire.assets import Options
@@ -15,7 +16,7 @@ NAMES = [f"COCO_train2014_{i:012d}.jpg" for i in range(5)]
 
 
 def jpeg(name: str) -> bytes:
-    return b"\xff\xd8" + name.encode() * 20 + b"\xff\xd9"
+    return noise(NAMES.index(name))
 
 
 @pytest.fixture
@@ -101,10 +102,10 @@ def test_what_is_no_jpeg_is_refused(server, options):
 
 def test_images_of_the_users_own_copy_are_kept(server, options):
     (options.root / "train2014").mkdir()
-    (options.root / "train2014" / NAMES[0]).write_bytes(b"\xff\xd8 mine")
+    (options.root / "train2014" / NAMES[0]).write_bytes(noise(77))
     coco.acquire_images(REFCOCO, ["val"], options)
     assert len(server.asked) == 2
-    assert (options.root / "train2014" / NAMES[0]).read_bytes() == b"\xff\xd8 mine"
+    assert (options.root / "train2014" / NAMES[0]).read_bytes() == noise(77)
 
 
 def test_a_damaged_image_is_fetched_again_and_must_be_the_same(server, options):
@@ -114,7 +115,7 @@ def test_a_damaged_image_is_fetched_again_and_must_be_the_same(server, options):
     coco.acquire_images(REFCOCO, ["val"], options)
     assert image.read_bytes() == jpeg(NAMES[2])
     image.unlink()
-    server.add(f"coco/train2014/{NAMES[2]}", b"\xff\xd8 another picture")
+    server.add(f"coco/train2014/{NAMES[2]}", noise(78))
     with pytest.raises(UserError, match="expected"):
         coco.acquire_images(REFCOCO, ["val"], options)
     assert not image.exists()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from small_pictures import noise
 
 from benchmarks.acquire.sources import RECIPES
 from scripts import data
@@ -82,7 +83,7 @@ def test_refcoco_from_nothing_to_images(server, small, tar_of, tmp_path, capsys)
     line = {"file_name": "COCO_train2014_000000000009_1.jpg"}
     members["reclip_data/refcoco+_testb.jsonl"] = json.dumps(line).encode()
     server.add("reclip_data.tar.gz", tar_of(members))
-    server.add("coco/train2014/COCO_train2014_000000000009.jpg", b"\xff\xd8\xff\xd9")
+    server.add("coco/train2014/COCO_train2014_000000000009.jpg", noise(9))
     arguments = ["refcoco_plus", "--splits", "testB", "--root", str(tmp_path)]
     assert data.main(arguments) == 0
     assert (tmp_path / "train2014" / "COCO_train2014_000000000009.jpg").is_file()

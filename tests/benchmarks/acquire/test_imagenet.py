@@ -1,6 +1,7 @@
 """ImageNet-S images: copied from the user's ImageNet where a mask asks for them."""
 
 import pytest
+from small_pictures import noise
 
 from benchmarks.acquire import imagenet, manifest
 from benchmarks.acquire.assets import Options, acquire
@@ -23,14 +24,14 @@ def test_the_image_of_each_mask_is_copied_from_wherever_it_lies(tmp_path, option
     source = tmp_path / "ILSVRC2012"
     (source / "val").mkdir(parents=True)
     for number in (236, 293, 500):
-        (source / "val" / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(b"%d" % number)
+        (source / "val" / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(noise(number))
     (source / "LOC_synset_mapping.txt").write_text("n01440764 tench, Tinca tinca\n")
     imagenet.copy_images(source, options)
     assert (options.root / "imagenet_s" / "LOC_synset_mapping.txt").is_file()
     images = options.root / TOP / "validation"
     assert {p.relative_to(images).as_posix(): p.read_bytes() for p in images.rglob("*.*")} == {
-        "n01440764/ILSVRC2012_val_00000293.JPEG": b"293",
-        "n01443537/ILSVRC2012_val_00000236.JPEG": b"236",
+        "n01440764/ILSVRC2012_val_00000293.JPEG": noise(293),
+        "n01443537/ILSVRC2012_val_00000236.JPEG": noise(236),
     }
 
 
@@ -38,7 +39,7 @@ def test_the_copied_images_are_recorded_and_nothing_else_of_the_folder_is(tmp_pa
     source = tmp_path / "ILSVRC2012"
     source.mkdir()
     for number in (236, 293):
-        (source / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(b"%d" % number)
+        (source / f"ILSVRC2012_val_{number:08d}.JPEG").write_bytes(noise(number))
     images = small("imagenet_s_images")
     imagenet.copy_images(source, options)
     with pytest.raises(UserError, match=r"LOC_synset_mapping.txt: 0 of 1 files"):

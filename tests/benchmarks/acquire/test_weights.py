@@ -17,6 +17,10 @@ B16 = "openai/clip-vit-base-patch16"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
+class Refused(Exception):
+    """As the clients of HTTP have them: no OSError."""
+
+
 class Hub:
     """Stands in for huggingface_hub: what was asked, and a cache in a folder."""
 
@@ -96,6 +100,16 @@ def test_offline_without_a_cache_is_an_error_with_a_mend(hub, options, monkeypat
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
     with pytest.raises(UserError, match=r"Cannot find the requested files in the disk cache\. .*HF_ENDPOINT"):
+        weights.acquire_weights(B16, None, options)
+
+
+@pytest.mark.parametrize("error", [Refused("no route"), KeyError("id"), TypeError("odd"), ValueError("no JSON")])
+def test_whatever_the_hubs_client_stumbles_over_is_an_error_with_a_mend(hub, options, monkeypatch, error):
+    def stumble(*_, **__):
+        raise error
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", stumble)
+    with pytest.raises(UserError, match=r"could not be downloaded: .*HF_ENDPOINT"):
         weights.acquire_weights(B16, None, options)
 
 
