@@ -41,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for command in plan.commands():
                 sys.stdout.write(f"{_shown(command)}\n")
             return 0
-        form = {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True, **form)
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout, force=True
+        )
         failed = _run_all(plan)
         status = _tables(plan, options.strict, ["python", "-m", "benchmarks.reproduce", *words])
         return _told(failed) or status

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from falip.backbone import Backbone
 from falip.regions import Region
@@ -34,6 +36,57 @@ def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract
         rows, places = distinct_rows(component)
         found.append((logit_scale * rows @ wanted)[places][:, text_places])
     return torch.stack(found)
+
+
+def released_scores(images: Tensor, texts: Tensor, logit_scale: float) -> Tensor:
+    """Scores in half precision, rounded where the released programs round them on a GPU.
+
+    Features are divided by their norm in half, then multiplied by the scale, itself rounded to half first, then by the
+    texts (FALIP executor.py, lines 332 and 342 to 347). A GPU adds up products in float32 and rounds the sum; so does this.
+
+    Args:
+        images: Features as they leave the model, float16 (components, regions, D).
+        texts: The same, float16 (texts, D).
+        logit_scale: Factor on the cosines.
+
+    Returns:
+        float16 (components, regions, texts). Summing over models and components is the caller's.
+    """
+    scale = torch.tensor(logit_scale, dtype=torch.float16)
+    texts, text_places = distinct_rows(_unit_in_half(texts))
+    found = []
+    for component in images:
+        rows, places = distinct_rows(_unit_in_half(component))
+        products = (scale * rows).float() @ texts.float().T
+        found.append(products.half()[places][:, text_places])
+    return torch.stack(found)
+
+
+def _unit_in_half(features: Tensor) -> Tensor:
+    norm = features.float().square().sum(-1, keepdim=True).sqrt().half()
+    return features.half() / norm
+
+
+def feature_scores(backbone: Backbone, images: Tensor, texts: Tensor, subtract: Tensor | None = None) -> Tensor:
+    """Scores as the precision of a backbone has them, (components, regions, texts).
+
+    Args:
+        backbone: Where the features come from.
+        images: `Backbone.features`, (components, regions, D).
+        texts: `Backbone.text_features`, (texts, D).
+        subtract: Features of other texts (others, D), whose mean score is subtracted; None for none.
+
+    Returns:
+        float32, or float16 where the precision is "released".
+    """
+    if backbone.precision == "released":
+        scores = released_scores(images, texts, backbone.logit_scale)
+        if subtract is None:
+            return scores
+        return scores - released_scores(images, subtract, backbone.logit_scale).mean(-1, keepdim=True)
+    mean = None if subtract is None else normalize(subtract.float(), dim=-1).mean(0)
+    unit = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
+    return component_scores(*unit, backbone.logit_scale, mean)
 
 
 def distinct_rows(rows: Tensor) -> tuple[Tensor, list[int]]:
@@ -86,7 +139,7 @@ def score(
     for one in backbones:
         views = make_views(prompt, image, regions, one.geometry)
         combine = views.combine
-        others = one.encode_text(phrase(subtract, template, prompt)).mean(0) if subtract else None
-        embedded = one.encode_text(phrase(texts, template, prompt))
-        parts.append(component_scores(one.encode_views(views, sharing), embedded, one.logit_scale, others))
-    return combine_components(torch.stack(parts).sum(0), combine)
+        others = one.text_features(phrase(subtract, template, prompt)) if subtract else None
+        features = one.text_features(phrase(texts, template, prompt))
+        parts.append(feature_scores(one, one.features(views, sharing), features, others))
+    return combine_components(reduce(torch.add, parts), combine).float()

@@ -189,6 +189,9 @@ def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], ge
         raise UserError("There is no region to look at: give at least one falip.Region.")
     if image.mode not in ("RGB", "F"):
         raise UserError(f"The image has mode {image.mode!r}; falip takes RGB pictures: image.convert('RGB').")
+    if "transparency" in image.info:  # left over from the file; edits of the picture would take it for a colour to hide
+        image = image.copy()
+        del image.info["transparency"]
     views = prompt(image, regions, geometry)
     for component in views.components:
         geometry.check(component.name, component.needs)

@@ -15,6 +15,8 @@ from falip.geometry import Resize
 
 TINY = "tiny"
 DTYPES = ("float32", "bfloat16", "float16")
+PRECISIONS = ("released",)
+RELEASED_DTYPE = "float16"  # on a GPU: FALIP clip/clip.py, lines 138 to 142
 TINY_FOLDER = Path(__file__).parent / "tiny"
 IMAGE_PROCESSOR = "CLIPImageProcessorPil"
 """Named, since transformers otherwise picks a backend by what is installed, and pixels change."""
@@ -95,15 +97,19 @@ class BackboneSettings:
     device: str = "cpu"
     dtype: str = "float32"
     resize: str = "squash"
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         """Rejects what no backbone takes."""
+        if self.precision is not None:
+            check_choice("The backbone", "precision", self.precision, PRECISIONS)
         check_choice("The backbone", "dtype", self.dtype, DTYPES)
         check_choice("The backbone", "resize", self.resize, get_args(Resize))
 
     def identity(self, weights: Weights) -> dict[str, Any]:
         """What the numbers of the backbone depend on, its weights found."""
-        return backbone_identity(weights, self.dtype, self.resize)
+        dtype = self.dtype if self.precision is None else RELEASED_DTYPE
+        return backbone_identity(weights, dtype, self.resize, self.precision)
 
 
 def backbone_identity(weights: Weights, dtype: str, resize: str, precision: str | None = None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -29,7 +30,7 @@ from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.backbone.equal import first_equal
 from falip.prompts import Ensemble
-from falip.scoring import component_scores
+from falip.scoring import feature_scores
 from falip.views import Combine, Prompt, Sharing, Views, merge_views
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Encoded:
         outside: Regions of it that the first backbone's crop does not see.
         sample: The sample; None where it could not be loaded.
         layout: Of the components; None without a sample.
-        embeddings: For each backbone (components, regions, D), the regions of all its pictures in their order.
+        embeddings: For each backbone `Backbone.features`, the regions of all its pictures in their order.
         error: Why it could not be loaded, or "".
     """
 
@@ -189,7 +190,7 @@ class Evaluation:
         sharing: Sharing = "frozen" if self.approximation == "frozen" else self.runtime.sharing  # pyright: ignore[reportAssignmentType]
         while True:
             try:
-                return backbone.encode_views(views, sharing, self._batch)
+                return backbone.features(views, sharing, self._batch)
             except torch.OutOfMemoryError:
                 if self._batch == 1:
                     raise
@@ -209,7 +210,7 @@ class Evaluation:
         keys = tuple((views.keys or ())[row] for row in rows)
         own = Views((), tuple(views.components[row] for row in rows), views.combine, views.pixels, keys)
         try:
-            backbone.encode_views(own, sharing, self._batch)
+            backbone.features(own, sharing, self._batch)
         except Exception as error:  # which the caller reports
             log.debug("a prompt cannot be encoded: %s", error)
             return False
@@ -242,14 +243,17 @@ class Evaluation:
         return rows, prompt.combine if isinstance(prompt, Ensemble) else one.layout.combines[self._parts[v][0]]
 
     def _records(self, one: Encoded, variant: Variant, rows: list[int], combine: Combine) -> list[Record]:
-        """Records of one sample under one prompt, its scores (components, regions, texts) summed over backbones."""
+        """Records of one sample under one prompt, its scores (components, regions, texts) summed over backbones.
+
+        In released precision they are float16, and so are the sums.
+        """
         assert one.sample
         with self._timed("text_s"):
             names, parts = self.task.texts(one.sample), []
             for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
                 texts, subtracted = variant.texts.embed(backbone, names)
-                parts.append(component_scores(regions[rows], texts, backbone.logit_scale, subtracted))
-        return self.task.decide(one.sample, torch.stack(parts).sum(0).numpy(), combine, one.outside)
+                parts.append(feature_scores(backbone, regions[rows], texts, subtracted))
+        return self.task.decide(one.sample, reduce(torch.add, parts).numpy(), combine, one.outside)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -159,6 +160,7 @@ class Job:
             self.title, queries, len(todo), self.expected - queries if shards == 1 else len(self.folder.frame()),
             f"; a subset of {self.task.limit}, not comparable" if self.task.limit else "", self.folder.path,
         )  # fmt: skip
+        self._name_doubles()
         texts = RunTexts(self.protocol, self.prompt, self._pool())
         self._started = self._info(len(texts.subtracted))
         self.folder.write_info(self._started)
@@ -201,6 +203,13 @@ class Job:
             )
         self.folder.write_info(info)
         log.info("%s: accuracy %s", self.labels["prompt"], accuracy(metrics))
+
+    def _name_doubles(self) -> None:
+        """Classes of one name get one text and always tie, so that all but the first are never chosen."""
+        names = Counter(name.replace("_", " ").strip().lower() for name in self.task.dataset.class_names)
+        doubled = [f"{name} ({count})" for name, count in names.items() if count > 1]
+        if doubled:
+            log.warning("%s: classes with one name, of which the first always wins: %s", self.title, ", ".join(doubled))
 
     def _pool(self) -> list[str]:
         """Texts that may be subtracted: all expressions of the split, or all class names."""

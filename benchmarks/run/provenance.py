@@ -8,8 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from PIL import features
+
 PACKAGES = (
-    "falip", "torch", "transformers", "tokenizers", "numpy", "pillow", "pandas", "pyarrow", "hydra-core", "datasets",
+    "falip", "torch", "transformers", "tokenizers", "ftfy", "numpy", "pillow", "pandas", "pyarrow", "hydra-core",
+    "datasets",
 )  # fmt: skip
 
 
@@ -21,8 +24,9 @@ def git_state() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can move a number."""
-    found = {"python": platform.python_version()}
+    """Versions of Python, of the JPEG decoder and of the packages that can move a number."""
+    turbo = "-turbo" if features.check_feature("libjpeg_turbo") else ""
+    found = {"python": platform.python_version(), f"libjpeg{turbo}": str(features.version_codec("jpg"))}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from falip.errors import UserError
 from falip.texts import phrase, sample_texts
@@ -32,6 +32,7 @@ class TextProtocol:
     subtract: int = 0
     seed: int = 0
     leave_out_own: bool = False
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         """Rejects a template that would give all classes the same text."""
@@ -51,23 +52,21 @@ class RunTexts:
         self._used: set[str] = set()
 
     def embed(self, backbone: Backbone, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """Embeddings (texts, D) of a sample's texts, and the mean (D,) of those to subtract, or None."""
-        return self._encode(backbone, texts), self._mean(backbone, texts)
+        """`Backbone.text_features` of a sample's texts, and of those to subtract, or None."""
+        return self._encode(backbone, texts), self._others(backbone, texts)
 
     def truncated(self, backbones: Sequence[Backbone]) -> int:
         """Number of distinct texts so far that a backbone had to cut at its context length."""
         return sum(len(self._used & backbone.truncated) for backbone in backbones)
 
-    def _mean(self, backbone: Backbone, own: Sequence[str]) -> Tensor | None:
+    def _others(self, backbone: Backbone, own: Sequence[str]) -> Tensor | None:
         others = self.subtracted
         if self._protocol.leave_out_own:
             left_out = set(own)
             others = [text for text in others if text not in left_out]
-        if not others:
-            return None
-        return self._encode(backbone, others).mean(0)
+        return self._encode(backbone, others) if others else None
 
     def _encode(self, backbone: Backbone, texts: Sequence[str]) -> Tensor:
         phrases = phrase(texts, self._protocol.template, self._prompt)
         self._used.update(phrases)
-        return backbone.encode_text(phrases).clone()
+        return backbone.text_features(phrases).clone()

@@ -38,6 +38,10 @@ class Words:
 
     eos_token_id = END
 
+    def get_vocab(self) -> dict[str, int]:
+        """None of CLIP's words."""
+        return {}
+
     def __call__(self, texts: Sequence[str], **_: object) -> dict[str, list[list[int]]]:
         """Token ids, begin and end included."""
         return {"input_ids": [[BEGIN, *(sum(word.encode()) % 40000 for word in text.split()), END] for text in texts]}

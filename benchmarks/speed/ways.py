@@ -44,7 +44,7 @@ def first_views(images: Sequence[Views], count: int) -> list[Views]:
 def encode_text(backbone: Backbone, texts: Sequence[str], length: int | None, batch: int = BATCH) -> Tensor:
     """Unit-length embeddings (texts, D), padded to `length` or to the longest text of a batch; nothing is remembered."""
     if length is None:
-        return TextEncoder(backbone.model, backbone.tokenizer)(texts)
+        return normalize(TextEncoder(backbone.model, backbone.tokenizer)(texts).float(), dim=-1)
     parts = []
     with torch.inference_mode():
         for start in range(0, len(texts), batch):

@@ -62,7 +62,7 @@ class ReferringExpressions:
 
     def decide(self, sample: Sample, scores: np.ndarray, combine: Combine, outside: int) -> list[Record]:
         """One record for each expression; a dropped candidate has the score NaN."""
-        every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=np.float32)
+        every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=scores.dtype)
         every[:, self.kept(sample)] = scores
         total = combined(every, combine)
         return [self._record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)]

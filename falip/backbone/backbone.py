@@ -32,13 +32,20 @@ class Backbone:
         logit_scale: exp of the learnt temperature: the factor on cosines.
         preprocess: From pictures to pixels.
         weights: Where it came from.
+        precision: None, or "released": features and scores are rounded as the released programs do it.
     """
 
     def __init__(
-        self, model: Any, tower: VisionTower, tokenizer: Any, preprocess: ImageProcessing, weights: Weights
+        self,
+        model: Any,
+        tower: VisionTower,
+        tokenizer: Any,
+        preprocess: ImageProcessing,
+        weights: Weights,
+        precision: str | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
-        self.preprocess, self.weights = preprocess, weights
+        self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
         self._text = TextEncoder(model, tokenizer)
 
@@ -60,18 +67,30 @@ class Backbone:
     @property
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: weights, dtype and image handling."""
-        return backbone_identity(self.weights, str(self.tower.dtype).removeprefix("torch."), self.geometry.resize)
+        dtype = str(self.tower.dtype).removeprefix("torch.")
+        return backbone_identity(self.weights, dtype, self.geometry.resize, self.precision)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Unit-length embeddings of texts, each distinct text encoded once in the life of the backbone.
-
-        A text longer than the context is cut, its end token kept, and counted in `truncated_texts`.
+        """Unit-length embeddings of texts.
 
         Returns:
             float32 (texts, D) on the CPU.
 
         Raises:
-            UserError: If `texts` is one string and not a list of them.
+            UserError: As `text_features`.
+        """
+        return normalize(self.text_features(texts).float(), dim=-1)
+
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Features of texts before they are normalised; each distinct text is encoded once in the life of the backbone.
+
+        A text longer than the context is cut, its end token kept, and counted in `truncated_texts`.
+
+        Returns:
+            (texts, D) on the CPU, in the dtype of the model.
+
+        Raises:
+            UserError: If `texts` is one string and not a list of them, or a text is no text.
         """
         if isinstance(texts, str):
             raise UserError(f"Texts come as a list, and got the string {texts!r}: write [{texts!r}].")
@@ -126,7 +145,19 @@ class Backbone:
     def encode_views(self, views: Views, sharing: Sharing = "exact", batch: int = 64) -> Tensor:
         """Unit-length embeddings of views, of one image or of many (`falip.views.merge_views`).
 
-        Equal views are encoded once: they get the same bits.
+        Args:
+            views: What a prompt made, prepared or not.
+            sharing: See `features`.
+            batch: See `features`.
+
+        Returns:
+            float32 (components, regions, D) on the CPU.
+        """
+        return normalize(self.features(views, sharing, batch).float(), dim=-1)
+
+    @torch.inference_mode()
+    def features(self, views: Views, sharing: Sharing = "exact", batch: int = 64) -> Tensor:
+        """Features of views before they are normalised. Equal views are encoded once: they get the same bits.
 
         Args:
             views: What a prompt made, prepared or not.
@@ -136,7 +167,7 @@ class Backbone:
             batch: Most views in one forward pass; on a CPU there are fewer, so that its caches hold a layer's activations.
 
         Returns:
-            float32 (components, regions, D) on the CPU.
+            (components, regions, D) on the CPU, in the dtype of the model.
         """
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
@@ -145,8 +176,9 @@ class Backbone:
         distinct, places = zip(
             *(distinct_views(c, keys) for c, keys in zip(ready.components, ready.keys, strict=True)), strict=True
         )
-        found = self.tower.encode(distinct, self._to_model(ready.pixels), sharing, batch)
-        return torch.stack([normalize(part.float(), dim=-1)[place] for part, place in zip(found, places, strict=True)])
+        # Sharing is exact to rounding, which in half is what released precision is about.
+        found = self.tower.encode(distinct, self._to_model(ready.pixels), "none" if self.precision else sharing, batch)
+        return torch.stack([part[place] for part, place in zip(found, places, strict=True)])
 
     @torch.inference_mode()
     def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils import logging
@@ -19,7 +18,7 @@ from falip.backbone.clip_vit import ClipViT
 from falip.backbone.images import ImageProcessing
 from falip.errors import UserError
 from falip.geometry import Resize
-from falip.weights import BackboneSettings, Weights, find_weights
+from falip.weights import RELEASED_DTYPE, BackboneSettings, Weights, find_weights
 
 _OLD_END = 2  # the end token that old CLIP configurations name whatever their tokenizer; transformers pools accordingly
 
@@ -31,6 +30,7 @@ def load_backbone(
     device: str = "cpu",
     dtype: str = "float32",
     resize: Resize = "squash",
+    precision: str | None = None,
 ) -> Backbone:
     """Loads any transformers CLIP with a ViT vision tower.
 
@@ -41,11 +41,14 @@ def load_backbone(
         device: A torch device such as "cpu" or "cuda".
         dtype: "float32", "bfloat16" or "float16".
         resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop.
+        precision: None, or "released": weights, features and scores in half, rounded where the released programs round
+            them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole.
 
     Raises:
         UserError: If there is no such model here, or it is not a CLIP with a ViT tower.
     """
-    BackboneSettings(name, revision, device, dtype, resize)
+    BackboneSettings(name, revision, device, dtype, resize, precision)
+    dtype = dtype if precision is None else RELEASED_DTYPE
     weights = find_weights(name, revision)
     source = name if weights.folder is None else str(weights.folder)
     model, tokenizer, processor = _from_pretrained(source, weights.revision or revision, dtype)
@@ -55,13 +58,20 @@ def load_backbone(
         model = model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
-    return clip_backbone(model, tokenizer, processor, weights, resize)
+    return clip_backbone(model, tokenizer, processor, weights, resize, precision)
 
 
-def clip_backbone(model: Any, tokenizer: Any, processor: Any, weights: Weights, resize: Resize = "squash") -> Backbone:
+def clip_backbone(
+    model: Any,
+    tokenizer: Any,
+    processor: Any,
+    weights: Weights,
+    resize: Resize = "squash",
+    precision: str | None = None,
+) -> Backbone:
     """A backbone of parts that are loaded already: a transformers CLIPModel, its tokenizer and its PIL image processor."""
     tower = ClipViT(model.eval(), resize)
-    return Backbone(model, tower, tokenizer, ImageProcessing(processor, tower.geometry), weights)
+    return Backbone(model, tower, tokenizer, ImageProcessing(processor, tower.geometry), weights, precision)
 
 
 def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any, Any, Any]:
@@ -79,7 +89,7 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
         model, report = loaded
         tokenizer = AutoTokenizer.from_pretrained(source, **options)
         processor = CLIPImageProcessorPil.from_pretrained(source, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # also what transformers' dependencies raise of their own: of pickles, JSON, connections
         reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
         raise _unusable(source, reason) from error
     missing = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
@@ -87,11 +97,23 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
         # transformers would go on with random numbers in their place.
         reason = f"its weight files lack {len(missing)} of the tensors of its config.json, or have them in other sizes"
         raise _unusable(source, f"{reason}: {min(missing)}")
+    words = model.text_model.embeddings.token_embedding.num_embeddings
+    if len(tokenizer) > words:
+        raise _unusable(source, f"its tokenizer has {len(tokenizer)} words and its model only {words}")
     end = model.config.text_config.eos_token_id
     if len(tokenizer) <= 2 or tokenizer.eos_token_id is None or (end != _OLD_END and end != tokenizer.eos_token_id):
         # Without tokenizer files transformers makes an empty vocabulary, to which all texts are alike.
         raise _unusable(
             source, f"its tokenizer has {len(tokenizer)} words and the end token {tokenizer.eos_token_id}, the model {end}"
+        )
+    above = sorted(set(tokenizer.get_vocab().values()) - set(range(tokenizer.eos_token_id + 1)))
+    if end == _OLD_END and above:
+        # transformers then pools at the largest token of a text, which such a word would be.
+        raise _unusable(
+            source,
+            f"its tokenizer has {len(above)} words above the end token {tokenizer.eos_token_id}, while the eos_token_id "
+            f"of its text configuration is {_OLD_END}: texts would be read at such a word. Set eos_token_id to "
+            f"{tokenizer.eos_token_id} in config.json.",
         )
     return model, tokenizer, processor
 

@@ -7,11 +7,16 @@ from typing import Any
 
 import torch
 
+from falip.backbone.cleaning import cleaned, has_clip_vocabulary
+from falip.errors import UserError
+
 BATCH = 256
 
 
 class TextEncoder:
     """The text tower of one backbone (a transformers CLIPModel and its tokenizer), with a memory.
+
+    Texts that the model reads alike, token for token, are encoded once and so have the same bits.
 
     Attributes:
         truncated: The texts that were longer than the context and were cut, the end token kept.
@@ -21,31 +26,40 @@ class TextEncoder:
         self.truncated: set[str] = set()
         self._model, self._tokenizer = model, tokenizer
         self._context = model.config.text_config.max_position_embeddings
-        self._known: dict[str, torch.Tensor] = {}
+        self._cleans = has_clip_vocabulary(tokenizer)
+        self._tokens: dict[str, tuple[int, ...]] = {}
+        self._known: dict[tuple[int, ...], torch.Tensor] = {}
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """float32 (texts, D), unit length, on the CPU."""
-        new = sorted({text for text in texts if text not in self._known}, key=len)
+        """Embeddings as the tower gives them, (texts, D), not normalised, on the CPU."""
+        self._tokenize([text for text in dict.fromkeys(texts) if text not in self._tokens])
+        new = sorted({self._tokens[text] for text in texts} - self._known.keys(), key=lambda ids: (len(ids), ids))
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
             self._known.update(zip(batch, self._encode(batch), strict=True))
         if not texts:
             return torch.zeros(0, self._model.config.projection_dim)
-        return torch.stack([self._known[text] for text in texts])
+        return torch.stack([self._known[self._tokens[text]] for text in texts])
 
-    def _encode(self, texts: list[str]) -> torch.Tensor:
-        found = self._tokenizer(texts, verbose=False)["input_ids"]
+    def _tokenize(self, texts: Sequence[str]) -> None:
+        if not texts:
+            return
+        for text in texts:
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise UserError(
+                    f"The text {text!r} holds half of a character (a lone surrogate), which no tokenizer reads."
+                )
+        found = self._tokenizer([cleaned(text) if self._cleans else text for text in texts], verbose=False)["input_ids"]
         self.truncated.update(text for text, ids in zip(texts, found, strict=True) if len(ids) > self._context)
-        tokens = [self._cut(ids) for ids in found]
+        self._tokens.update((text, tuple(self._cut(ids))) for text, ids in zip(texts, found, strict=True))
+
+    def _encode(self, tokens: Sequence[tuple[int, ...]]) -> torch.Tensor:
         longest = max(map(len, tokens))
         # Attention is causal and the end token is pooled, so what is padded behind it, and how much, changes nothing.
         padding = self._tokenizer.eos_token_id
-        padded = torch.tensor([ids + [padding] * (longest - len(ids)) for ids in tokens], device=self._model.device)
-        embeddings = self._model.get_text_features(input_ids=padded).pooler_output
-        return torch.nn.functional.normalize(embeddings.float(), dim=-1).cpu()
+        padded = torch.tensor([[*ids, *[padding] * (longest - len(ids))] for ids in tokens], device=self._model.device)
+        return self._model.get_text_features(input_ids=padded).pooler_output.cpu()
 
     def _cut(self, ids: list[int]) -> list[int]:
-        if len(ids) <= self._context:
-            return ids
-        return [*ids[: self._context - 1], ids[-1]]
+        return ids if len(ids) <= self._context else [*ids[: self._context - 1], ids[-1]]

@@ -27,13 +27,13 @@ def job(tmp_path: Path, clip_folder: Callable[[str], Path]) -> Callable[..., Job
 def forward_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by the number of regions of each encoding."""
     calls: list[int] = []
-    encode = Backbone.encode_views
+    encode = Backbone.features
 
     def counted(self, views, *args, **kwargs):
         calls.append(len(views))
         return encode(self, views, *args, **kwargs)
 
-    monkeypatch.setattr(Backbone, "encode_views", counted)
+    monkeypatch.setattr(Backbone, "features", counted)
     return calls
 
 

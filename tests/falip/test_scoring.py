@@ -6,7 +6,7 @@ import torch
 from random_clip import picture
 
 from falip import Blur, Crop, Ensemble, Foveal, Plain, RedCircle, Region, Shade, UserError, score
-from falip.scoring import phrase, sample_texts
+from falip.texts import phrase, sample_texts
 
 REGIONS = [Region.from_box(5, 5, 40, 40), Region.from_box(30, 20, 88, 65), Region.from_box(60, 0, 90, 30)]
 TEXTS = ["the red dog", "a cat"]

@@ -44,7 +44,7 @@ class Crowded:
 def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Prepared pictures that are alive: now and at most; and most distinct views and pictures of one encoding."""
     counts = {"now": 0, "most": 0, "views": 0, "pictures": 0}
-    prepare, encode = Backbone.prepare, Backbone.encode_views
+    prepare, encode = Backbone.prepare, Backbone.features
 
     def gone(number: int) -> None:
         counts["now"] -= number
@@ -62,7 +62,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         return encode(self, views, sharing, batch)
 
     monkeypatch.setattr(Backbone, "prepare", watched)
-    monkeypatch.setattr(Backbone, "encode_views", counted)
+    monkeypatch.setattr(Backbone, "features", counted)
     return counts
 
 
@@ -98,7 +98,7 @@ def test_pieces_of_a_sample_score_as_the_whole(random_clip):
 
 def test_running_out_of_memory_halves_the_batch_and_loses_nothing(random_clip, monkeypatch):
     expected = evaluated(random_clip(), Foveal(alpha=5.0), 50, 32)
-    encode, asked = Backbone.encode_views, []
+    encode, asked = Backbone.features, []
 
     def scarce(self, views, sharing="exact", batch=64):
         asked.append(batch)
@@ -106,12 +106,12 @@ def test_running_out_of_memory_halves_the_batch_and_loses_nothing(random_clip, m
             raise torch.OutOfMemoryError
         return encode(self, views, sharing, batch)
 
-    monkeypatch.setattr(Backbone, "encode_views", scarce)
+    monkeypatch.setattr(Backbone, "features", scarce)
     record = evaluated(random_clip(), Foveal(alpha=5.0), 50, 32)
     assert asked[:4] == [32, 16, 8, 4] and set(asked[4:]) <= {4}
     torch.testing.assert_close(torch.tensor(record.scores), torch.tensor(expected.scores), atol=2e-4, rtol=0)
 
-    monkeypatch.setattr(Backbone, "encode_views", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    monkeypatch.setattr(Backbone, "features", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):
         evaluated(random_clip(), Foveal(), 2, 4)
 

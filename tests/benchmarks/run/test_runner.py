@@ -55,7 +55,7 @@ def test_shards_are_read_as_numbers():
 
 
 def test_batches_shrink_by_themselves_when_memory_runs_out(job, monkeypatch):
-    encode, asked = Backbone.encode_views, []
+    encode, asked = Backbone.features, []
 
     def small_memory(self, views, sharing="exact", batch=64):
         asked.append(batch)
@@ -63,7 +63,7 @@ def test_batches_shrink_by_themselves_when_memory_runs_out(job, monkeypatch):
             raise torch.OutOfMemoryError("out of memory")
         return encode(self, views, sharing, batch)
 
-    monkeypatch.setattr(Backbone, "encode_views", small_memory)
+    monkeypatch.setattr(Backbone, "features", small_memory)
     one = job("runtime.batch_views=32")
     one.execute()
     assert asked[:3] == [32, 16, 8] and set(asked[3:]) <= {8}

@@ -28,13 +28,13 @@ SWEPT = (
 def pictures(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by the number of pictures of each encoding."""
     counts: list[int] = []
-    encode = Backbone.encode_views
+    encode = Backbone.features
 
     def counted(self, views, *args, **kwargs):
         counts.append(len(views.pixels))
         return encode(self, views, *args, **kwargs)
 
-    monkeypatch.setattr(Backbone, "encode_views", counted)
+    monkeypatch.setattr(Backbone, "features", counted)
     return counts
 
 

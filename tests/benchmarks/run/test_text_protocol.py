@@ -4,7 +4,7 @@ import torch
 import falip
 from benchmarks.run.text import RunTexts, TextProtocol
 from falip import UserError
-from falip.scoring import component_scores
+from falip.scoring import feature_scores
 
 POOL = ["the red dog", "the blue cat", "the dog", "a cat", "the left dog", "the red cat"]
 OWN = ["the dog", "a cat"]
@@ -22,8 +22,8 @@ def images():
 
 def scored(backbone, images, prompt=None, **settings):
     run = RunTexts(TextProtocol("a photo of {}", **settings), prompt or falip.Plain(), POOL)
-    texts, mean = run.embed(backbone, OWN)
-    return run, component_scores(images, texts, backbone.logit_scale, mean)
+    texts, others = run.embed(backbone, OWN)
+    return run, feature_scores(backbone, images, texts, others)
 
 
 def naive(backbone, images, own, others, template="a photo of {}"):
@@ -37,7 +37,8 @@ def naive(backbone, images, own, others, template="a photo of {}"):
 def test_nothing_is_subtracted_by_default(backbone, images):
     run, found = scored(backbone, images)
     assert run.subtracted == []
-    torch.testing.assert_close(found, backbone.logit_scale * images @ run.embed(backbone, OWN)[0].T)
+    texts = backbone.encode_text([f"a photo of {text}" for text in OWN])
+    torch.testing.assert_close(found, backbone.logit_scale * images @ texts.T)
 
 
 def test_subtraction_is_the_mean_score_of_the_pool_for_each_component(backbone, images):

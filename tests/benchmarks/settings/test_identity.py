@@ -46,6 +46,7 @@ OTHER_VALUES = {
     "task.dataset.scenes": "7",
     "backbone.resize": "crop",
     "backbone.dtype": "bfloat16",
+    "backbone.precision": "released",
     "prompt.alpha": "0.3",
     "prompt.sigma": "10.0",
     "prompt.layers": "2",
