@@ -29,6 +29,7 @@ from benchmarks.run.text import RunTexts
 from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.backbone.equal import first_equal
+from falip.errors import UserError
 from falip.prompts import Ensemble
 from falip.scoring import feature_scores
 from falip.views import Combine, Prompt, Sharing, Views, merge_views
@@ -253,7 +254,13 @@ class Evaluation:
             for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
                 texts, subtracted = variant.texts.embed(backbone, names)
                 parts.append(feature_scores(backbone, regions[rows], texts, subtracted))
-        return self.task.decide(one.sample, reduce(torch.add, parts).numpy(), combine, one.outside)
+        scores = reduce(torch.add, parts)
+        if not scores.isfinite().all():
+            raise UserError(
+                f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of the "
+                "prompt is beyond what its numbers can hold."
+            )
+        return self.task.decide(one.sample, scores.numpy(), combine, one.outside)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

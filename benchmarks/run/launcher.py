@@ -18,6 +18,7 @@ from hydra.core.utils import JobReturn, JobStatus, run_job
 from omegaconf import DictConfig, open_dict
 
 from benchmarks.run.one_pass import evaluate, record_failure
+from benchmarks.run.orphans import end_with_parent
 from benchmarks.settings.choices import explained
 from benchmarks.settings.sweep import Asked, Composer, grouped, without
 from falip.errors import UserError
@@ -64,6 +65,7 @@ class GroupTask:
 
     def __call__(self, _: DictConfig) -> list[Failure | None]:
         """Runs in a worker, under the overrides that it was given there."""
+        end_with_parent()
         return _evaluated(self._groups[tuple(HydraConfig.get().overrides.task)])
 
 
