@@ -257,8 +257,8 @@ class Evaluation:
         scores = reduce(torch.add, parts)
         if not scores.isfinite().all():
             raise UserError(
-                f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of the "
-                "prompt is beyond what its numbers can hold."
+                f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of "
+                "the prompt is beyond what its numbers can hold."
             )
         return self.task.decide(one.sample, scores.numpy(), combine, one.outside)
 
