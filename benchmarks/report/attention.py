@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from benchmarks.data.samples import Picture
 from benchmarks.records.folder import write_atomically
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import RunSetting
 from benchmarks.report.views import slots

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import finite
 from benchmarks.report.views import SamplePictures, sample_pictures

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.restore import RunSetting, TaskData
 from falip.errors import UserError
 

@@ -14,7 +14,8 @@ from markupsafe import Markup, escape
 
 from benchmarks.published.figures import load_expectations
 from benchmarks.published.verdicts import verdicts
-from benchmarks.records.runs import Choice, Run
+from benchmarks.records.run import Run
+from benchmarks.records.runs import Choice
 from benchmarks.report.attention import Attention, recompute
 from benchmarks.report.gallery import Gallery, build_gallery
 from benchmarks.report.groups import Group, chosen_samples, restore

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.measure.metrics import scored
 from benchmarks.measure.statistics import cluster_interval
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.charts import DotPlot, HeatMap, LinePlot, Point, dot_plot, heat_map, line_plot
 from benchmarks.tables.layout import Column, Table
 

@@ -9,7 +9,8 @@ from fake_runs import rec_records, write_run
 
 from benchmarks.published.figures import AVERAGES, CELLS, FOLDER, load_averages, load_expectations, load_figures
 from benchmarks.published.verdicts import contradicted, judge, lookup, verdicts
-from benchmarks.records.runs import EMBEDDED_TASKS, discover
+from benchmarks.records.run import EMBEDDED_TASKS
+from benchmarks.records.runs import discover
 from falip import UserError
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"

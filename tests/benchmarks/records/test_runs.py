@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fake_runs import class_records, rec_records, write_run
 
-from benchmarks.records.runs import differences, discover, group, read_run, select, usable
+from benchmarks.records.run import read_run
+from benchmarks.records.runs import differences, discover, group, select, usable
 from falip import UserError
 
 FROZEN = Path(__file__).parent / "frozen_run"
