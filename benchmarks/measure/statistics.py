@@ -19,8 +19,8 @@ RESAMPLES = 10_000
 # 2008, "Bootstrap-Based Improvements for Inference with Clustered Errors").
 FEWEST_CLUSTERS = 10  # below, neither an interval nor a p-value is given
 FEW_CLUSTERS = 30  # below, they carry a warning
-_CHUNK = 4_000_000  # drawn cluster indices held in memory at once
-_KEPT = 26_000_000  # counts of draws that are kept for the next pair of runs
+_CHUNK = 1_000_000  # drawn cluster indices held in memory at once
+_KEPT = 64_000_000  # counts of draws, of one byte each, that are kept for the next pair of runs
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def bootstrap_difference(
         return BootstrapDifference(float(difference.mean()), nothing, nothing, nothing, resamples, count)
     sums = np.bincount(codes, weights=difference, minlength=count).astype(np.float64)
     sizes = np.bincount(codes, minlength=count).astype(np.float64)
-    blocks = _draws(count, resamples, seed)
-    drawn = np.concatenate([_weighted(counts, sums) / _weighted(counts, sizes) for counts in blocks])
+    totals = np.concatenate([_weighted(counts, np.stack([sums, sizes], 1)) for counts in _draws(count, resamples, seed)])
+    drawn = totals[:, 0] / totals[:, 1]
     low, high = np.quantile(drawn, [0.025, 0.975])
     tail = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     p_value = min(1.0, 2 * (tail + 1) / (resamples + 1))
     return BootstrapDifference(float(difference.mean()), float(low), float(high), p_value, resamples, count)
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterable[NDArray[np.float32]]:
+def _draws(clusters: int, resamples: int, seed: int) -> Iterable[NDArray[np.uint8]]:
     """How often each resample draws each cluster, in blocks (rows, clusters); whole numbers.
 
     They depend on nothing else, so that one drawing serves all pairs of runs on the same images.
@@ -133,23 +133,26 @@ def _draws(clusters: int, resamples: int, seed: int) -> Iterable[NDArray[np.floa
 
 
 @lru_cache(maxsize=1)
-def _kept_draws(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.float32], ...]:
+def _kept_draws(clusters: int, resamples: int, seed: int) -> tuple[NDArray[np.uint8], ...]:
     return tuple(_drawn(clusters, resamples, np.random.default_rng(seed)))
 
 
-def _drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.float32]]:
+def _drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
     most = max(1, _CHUNK // clusters)
     for start in range(0, resamples, most):
         rows = min(most, resamples - start)
         picks = rng.integers(0, clusters, size=(rows, clusters))
         picks += clusters * np.arange(rows)[:, None]
-        yield np.bincount(picks.ravel(), minlength=rows * clusters).reshape(rows, clusters).astype(np.float32)
+        counts = np.bincount(picks.ravel(), minlength=rows * clusters)
+        # One cluster is drawn more than 255 times where there are hardly any, or never.
+        yield counts.reshape(rows, clusters).astype(np.uint8 if counts.max() < 256 else np.int64)
 
 
-def _weighted(counts: NDArray[np.float32], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums of values by how often each is drawn, (rows,); exact where the values are whole, in float32 twice as fast."""
+def _weighted(counts: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of values (clusters, k) by how often each is drawn; exact where they are whole, as answers are."""
     whole = bool((values == np.rint(values)).all()) and float(np.abs(values).max()) * counts.shape[1] < 2**24
-    return (counts @ values.astype(np.float32)).astype(np.float64) if whole else counts @ values
+    kind = np.float32 if whole else np.float64
+    return (counts.astype(kind) @ values.astype(kind)).astype(np.float64)
 
 
 def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> tuple[int, int, float]:

@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 
 SCHEMAS = (1, SCHEMA_VERSION)
 COMPLETE, UNSCORED, PARTIAL, STARTED, FAILED = "complete", "unscored", "partial", "started", "failed"
-# What metrics, comparisons and charts need of a record.
-_SHORT = (
-    "id", "group", "slice", "candidates", "target", "prediction", "correct", "margin", "rank", "oracle", "chance", "ties",
-    "tie_accuracy", "dropped", "outside", "fallback", "status",
-)  # fmt: skip
+# What comparisons and charts need of a record, and is kept in memory for all runs of a table at once.
+_KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
+# What metrics need beside it; where there are classes, their scores too.
+_MEASURED = [*_KEPT, "target", "margin", "oracle", "chance", "ties", "tie_accuracy", "dropped", "outside", "fallback"]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
 EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})
@@ -170,23 +169,29 @@ class Run:
             table = table.filter(pc.is_in(table["group"], pa.array(sorted(groups), pa.string())))
         return table.select(wanted).to_pandas()
 
-    @cached_property
+    @property
     def frame(self) -> pd.DataFrame:
-        """All records, sorted by id, with the fields that are numbers or short; `records` has the others.
+        """All records, sorted by id, with the few fields that comparisons and charts need; `records` has the others."""
+        return self._measured[0]
 
-        Where there are classes, `top5` says whether the right one is among the best five.
-        """
-        classes = self.kind != "rec"
-        table = read_table(self.parts, self._owner, [*_SHORT, *(["scores"] if classes else [])])
-        frame = table.select(_SHORT).to_pandas()
-        return frame.assign(top5=_within_five(table)) if classes else frame
-
-    @cached_property
+    @property
     def metrics(self) -> dict[str, Any]:
         """Metrics, worked out from the records (one shard of several may have written metrics.json)."""
+        return self._measured[1]
+
+    @cached_property
+    def _measured(self) -> tuple[pd.DataFrame, dict[str, Any]]:
         from benchmarks.measure.metrics import metrics_for  # scipy takes a second to load, and a list of runs needs none
 
-        return metrics_for(self.kind, self.frame, self.group_shares)
+        classes = self.kind != "rec"
+        table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores"] if classes else [])])
+        frame = table.select(_MEASURED).to_pandas()
+        if classes:
+            frame["top5"] = _within_five(table)
+        kept = table.select(_KEPT)
+        for name in ("group", "slice", "status"):  # each word once
+            kept = kept.set_column(kept.schema.get_field_index(name), name, kept[name].dictionary_encode())
+        return kept.to_pandas(), metrics_for(self.kind, frame, self.group_shares)
 
     @property
     def group_shares(self) -> Mapping[str, float] | None:

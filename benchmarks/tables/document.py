@@ -220,12 +220,11 @@ def _views(table: Table) -> Grid | None:
         components = run.info.get("components") or []
         if table.kind != "pointcloud" or not all("/view" in name for name in components) or not components:
             continue
-        rows = scored(run.frame)
-        if not len(rows):
+        if run.metrics["accuracy"] is None:
             continue
         how = (run.identity.get("prompt") or {}).get("combine", "sum")
-        stored = run.records(("status", "component_scores"))
-        scores, labels = view_scores(stored, components, how), rows["target"].to_numpy()
+        stored = run.records(("status", "target", "component_scores"))
+        scores, labels = view_scores(stored, components, how), scored(stored)["target"].to_numpy()
         equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
         body.append((*names[row], column.label, *map(formats.percent, (equal.accuracy, best.accuracy)), weights))
