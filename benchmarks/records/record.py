@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2  # since 2 each part says whose it is
 _RUN_ID = b"run_id"
+_STAND_IN = "/unscored-"  # in the id of a record that stands for a query of a sample that could not be loaded
 _AGAIN = "give the command of its run again, which does the rest"
 _MEND = f"Delete it and {_AGAIN}."
 # What pyarrow raises for files that are cut, edited or claim absurd sizes.
@@ -201,8 +202,10 @@ def _distinct(table: pa.Table) -> pa.Table:
     if not pc.all(scored).as_py():
         # A sample that cannot be loaded has no texts, so its records have other ids than its queries.
         mended = pc.is_in(table["group"], pc.unique(table["group"].filter(scored)))
-        table = table.filter(pc.or_(scored, pc.invert(mended)))
-    table = table.append_column("_place", pa.array(np.arange(len(table))))
+        stale = pc.and_(mended, pc.match_substring(table["id"], _STAND_IN))
+        table, scored = table.filter(pc.invert(stale)), scored.filter(pc.invert(stale))
+    place = np.arange(len(table)) + len(table) * ~np.asarray(scored)  # of two records of a query the scored one counts
+    table = table.append_column("_place", pa.array(place))
     table = table.sort_by([("id", "ascending"), ("_place", "ascending")]).drop_columns("_place")
     ids = table["id"].combine_chunks()
     if len(ids) > 1:
