@@ -184,10 +184,19 @@ class Counts:
 
 
 def count_records(paths: Iterable[Path], owner: Owner | None = None) -> Counts:
-    """Counts what some part files hold, without looking at the scores; errors are those of `read_table`."""
-    parts = [_read(path, owner, ["id", "group", "status"]) for path in sorted(paths)]
-    if not parts:
+    """Counts what some part files hold, looking at no more of the scores than that the best ones are numbers.
+
+    Raises:
+        UserError: If a part cannot be read or is of another run; it names the file.
+    """
+    paths = sorted(paths)
+    if not paths:
         return Counts(0, 0)
+    parts = [_read(path, owner, ["id", "group", "status", "score"]) for path in paths]
+    for part, path in zip(parts, paths, strict=True):
+        lost = ~np.isfinite(part["score"].to_numpy())
+        if lost.any() and "scored" in np.asarray(part["status"].to_numpy())[lost]:
+            raise UserError(f"{path} is damaged: it has scores that are no finite numbers. {_MEND}")
     table = pa.concat_tables(parts)
     if table["status"].unique().to_pylist() == ["scored"]:
         return Counts(len(table["id"].unique()), 0)

@@ -15,6 +15,7 @@ from benchmarks.report.charts import Point, dot_plot, heat_map, line_plot
 from benchmarks.report.page import marked, script_json
 from benchmarks.report.restore import rebased
 from benchmarks.report.thumbnails import LEVELS, encode, thumbnails
+from benchmarks.tasks.rec import ReferringExpressions
 
 
 def content(page) -> dict:
@@ -100,8 +101,10 @@ def test_attention_is_computed_once_and_kept(smoke, tmp_path, monkeypatch):
 def test_without_the_data_the_overview_still_builds(tmp_path, capsys):
     stored = config("task=rec/refcoco", f"data_root={tmp_path}/none")
     write_pair(tmp_path / "runs", task="rec/refcoco")
+    task = {"type": "ReferringExpressions", "version": ReferringExpressions.version, "dataset": {"name": "refcoco"}}
     for path in (tmp_path / "runs").rglob("run.json"):
         info = json.loads(path.read_text())
+        info["identity"]["task"] = task | {"name": "rec/refcoco", "split": "val"}
         path.write_text(json.dumps(info | {"config": stored}))
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
     found = content(tmp_path / "page.html")
@@ -118,7 +121,7 @@ def test_a_run_without_configuration_is_shown_without_pictures(tmp_path):
 
 
 def test_pictures_of_another_version_of_the_data_are_not_shown(write_scenes, tmp_path):
-    runs = write_scenes("aaaa00000000", identity={"task": {"dataset": {"name": "shapes", "generator_version": -1}}})
+    runs = write_scenes("aaaa00000000", dataset={"name": "shapes", "generator_version": -1})
     assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
     found = content(tmp_path / "page.html")
     assert "'generator_version': -1" in found["groups"][0]["note"]
