@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,11 +10,11 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
 from falip.errors import UserError
 
 Z95 = 1.96
+_Z95_EXACT = 1.959963984540054  # of Wilson's interval, as statistics packages have it
 RESAMPLES = 10_000
 # With five to thirty clusters standard errors are too small and tests reject far too often (Cameron, Gelbach and Miller
 # 2008, "Bootstrap-Based Improvements for Inference with Clustered Errors").
@@ -66,11 +67,18 @@ def cluster_interval(values: ArrayLike, clusters: ArrayLike) -> Interval:
     if count < FEWEST_CLUSTERS:
         return Interval(mean, float("nan"), float("nan"), float("nan"), len(y), count, "none")
     if bool((y == y[0]).all()) and y[0] in (0.0, 1.0):
-        wilson = binomtest(int(y.sum()), len(y)).proportion_ci(method="wilson")
-        return Interval(mean, float(wilson.low), float(wilson.high), 0.0, len(y), count, "wilson")
+        return Interval(mean, *_wilson(mean, len(y)), 0.0, len(y), count, "wilson")
     residuals = np.bincount(codes, weights=y - mean, minlength=count)
     se = float(np.sqrt(count / (count - 1) * np.sum(residuals**2)) / len(y))
     return Interval(mean, mean - Z95 * se, mean + Z95 * se, se, len(y), count, "cluster")
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share of n."""
+    z2 = _Z95_EXACT**2
+    half = _Z95_EXACT * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    low, high = ((share + z2 / (2 * n) + sign * half) / (1 + z2 / n) for sign in (-1, 1))
+    return max(0.0, low), min(1.0, high)
 
 
 @dataclass(frozen=True)
@@ -163,9 +171,12 @@ def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> tuple[int, int, float]
     """
     a, b = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     only_first, only_second = int((a & ~b).sum()), int((~a & b).sum())
-    discordant = only_first + only_second
-    p_value = binomtest(only_first, discordant).pvalue if discordant else 1.0
-    return only_first, only_second, float(p_value)
+    discordant, smaller = only_first + only_second, min(only_first, only_second)
+    ways = total = 1  # to choose k of the discordant samples, and up to k of them
+    for k in range(smaller):
+        ways = ways * (discordant - k) // (k + 1)
+        total += ways
+    return only_first, only_second, min(1.0, 2 * total / 2**discordant)
 
 
 @dataclass(frozen=True)

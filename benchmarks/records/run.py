@@ -181,7 +181,7 @@ class Run:
 
     @cached_property
     def _measured(self) -> tuple[pd.DataFrame, dict[str, Any]]:
-        from benchmarks.measure.metrics import metrics_for  # scipy takes a second to load, and a list of runs needs none
+        from benchmarks.measure.metrics import metrics_for  # brings pandas, which a list of runs does without
 
         classes = self.kind != "rec"
         table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores"] if classes else [])])

@@ -148,7 +148,7 @@ def _sensitivity(column: Column, runs: Iterable[Run], name: str) -> Chart | None
     families: dict[str, dict[float, Run]] = {}
     for run in runs:
         prompt = run.identity.get("prompt")
-        if not isinstance(prompt, Mapping) or prompt.get("type") != "Foveal" or name not in prompt:
+        if not isinstance(prompt, Mapping) or prompt.get("type") != "Foveal" or type(prompt.get(name)) not in (int, float):
             continue
         rest = {key: value for key, value in prompt.items() if key != name}
         other = [run.identity.get(key) for key in ("backbone", "text", "approximation")]
