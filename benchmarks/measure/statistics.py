@@ -151,9 +151,9 @@ def _drawn(clusters: int, resamples: int, rng: np.random.Generator) -> Iterator[
         rows = min(most, resamples - start)
         picks = rng.integers(0, clusters, size=(rows, clusters))
         picks += clusters * np.arange(rows)[:, None]
-        counts = np.bincount(picks.ravel(), minlength=rows * clusters)
-        # One cluster is drawn more than 255 times where there are hardly any, or never.
-        yield counts.reshape(rows, clusters).astype(np.uint8 if counts.max() < 256 else np.int64)
+        counts = np.bincount(picks.ravel(), minlength=rows * clusters).reshape(rows, clusters)
+        assert counts.max() < 256  # of many clusters none is drawn nearly so often
+        yield counts.astype(np.uint8)
 
 
 def _weighted(counts: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.float64]:

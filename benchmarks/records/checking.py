@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from benchmarks.measure.decisions import decide_all
@@ -25,9 +24,8 @@ def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
     Raises:
         UserError: If a decision does not follow from its scores; it names the file and the query.
     """
-    status = np.asarray(records["status"].to_numpy(zero_copy_only=False))
-    scored = status == "scored"
-    _first(paths, records, ~scored & (status != "unscored"), "its status is neither scored nor unscored")
+    scored = is_scored(records)
+    _first(paths, records, ~scored & (texts(records["status"]) != "unscored"), "its status is neither scored nor unscored")
     rows = records if scored.all() else records.filter(pa.array(scored)).combine_chunks()
     if not len(rows):
         return
@@ -71,12 +69,22 @@ def _compare(path: NDArray[np.object_], rows: pa.Table, found: object) -> None:
             raise _refused(path, rows, k, words)
 
 
+def texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """A column of texts as an array of objects."""
+    return np.asarray(column.to_numpy(), dtype=object)
+
+
+def is_scored(records: pa.Table) -> NDArray[np.bool_]:
+    """Which records have a decision."""
+    return texts(records["status"]) == "scored"
+
+
 def ragged(column: pa.ChunkedArray) -> tuple[NDArray, NDArray[np.int64]]:
     """The values of a column of lists, one list after the other, and where each begins, with the end at last."""
     lists = column.combine_chunks()
     if isinstance(lists, pa.ChunkedArray):  # where there are no rows at all
         lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], column.type)
-    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     return lists.flatten().to_numpy(zero_copy_only=False), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.compute as pc
-
+from benchmarks.records.checking import is_scored, texts
 from benchmarks.records.record import (
     SCHEMA_VERSION,
     Counts,
@@ -90,7 +89,7 @@ class RunFolder:
     def done(self) -> frozenset[str]:
         """Ids of the samples whose queries are scored; one that is recorded as unscored is still to be done."""
         table = read_table(self.parts(), self._owner, ["group", "status"])
-        return frozenset(table.filter(pc.equal(table["status"], "scored"))["group"].to_pylist())
+        return frozenset(texts(table["group"])[is_scored(table)])
 
     def write_records(self, records: Sequence[Record], shard: tuple[int, int]) -> None:
         """Adds one part, which carries the run's id."""

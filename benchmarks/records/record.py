@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.records.checking import CHECKED, check_decisions
+from benchmarks.records.checking import CHECKED, check_decisions, is_scored, texts
 from falip.errors import UserError
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ def read_table(paths: Iterable[Path], owner: Owner | None = None, columns: Seque
         return RECORD_SCHEMA.empty_table().select(wanted)
     parts = [_read(path, owner, needed) for path in paths]
     table = pa.concat_tables(parts).combine_chunks()
-    check_decisions(table, np.repeat(paths, [len(part) for part in parts]))
+    check_decisions(table, np.repeat(np.array(paths, dtype=object), [len(part) for part in parts]))
     kept = wanted + [name for name in ("id", "group", "status") if name not in wanted]
     return _distinct(table.select(kept)).select(wanted).combine_chunks()
 
@@ -195,33 +194,30 @@ def count_records(paths: Iterable[Path], owner: Owner | None = None) -> Counts:
     parts = [_read(path, owner, ["id", "group", "status", "score"]) for path in paths]
     for part, path in zip(parts, paths, strict=True):
         lost = ~np.isfinite(part["score"].to_numpy())
-        if lost.any() and "scored" in np.asarray(part["status"].to_numpy())[lost]:
+        if (lost & is_scored(part)).any():
             raise UserError(f"{path} is damaged: it has scores that are no finite numbers. {_MEND}")
     table = pa.concat_tables(parts)
     if table["status"].unique().to_pylist() == ["scored"]:
         return Counts(len(table["id"].unique()), 0)
-    table = _distinct(table)
-    scored = pc.sum(pc.equal(table["status"], "scored")).as_py() or 0
+    scored = int(is_scored(table := _distinct(table)).sum())
     return Counts(scored, len(table) - scored)
 
 
 def _distinct(table: pa.Table) -> pa.Table:
     """Sorted by id, each query once; of samples that were scored in the end their earlier unscored records are gone."""
-    scored = pc.equal(table["status"], "scored")
-    if not pc.all(scored).as_py():
+    scored = is_scored(table)
+    if not scored.all():
         # A sample that cannot be loaded has no texts, so its records have other ids than its queries.
-        mended = pc.is_in(table["group"], pc.unique(table["group"].filter(scored)))
-        stale = pc.and_(mended, pc.match_substring(table["id"], _STAND_IN))
-        table, scored = table.filter(pc.invert(stale)), scored.filter(pc.invert(stale))
-    place = np.arange(len(table)) + len(table) * ~np.asarray(scored)  # of two records of a query the scored one counts
+        ids, groups = texts(table["id"]), texts(table["group"])
+        mended = set(groups[scored])
+        stale = np.array([_STAND_IN in name and group in mended for name, group in zip(ids, groups, strict=True)]) & ~scored
+        table, scored = table.filter(pa.array(~stale)), scored[~stale]
+    place = np.arange(len(table)) + len(table) * ~scored  # of two records of a query the scored one counts
     table = table.append_column("_place", pa.array(place))
-    table = table.sort_by([("id", "ascending"), ("_place", "ascending")]).drop_columns("_place")
-    ids = table["id"].combine_chunks()
-    if len(ids) > 1:
-        again = pc.equal(ids[1:], ids[:-1])
-        if pc.any(again).as_py():
-            table = table.filter(pa.concat_arrays([pa.array([True]), pc.invert(again)]))
-    return table
+    table = table.sort_by([("id", "ascending"), ("_place", "ascending")]).drop_columns(["_place"])
+    ids = texts(table["id"])
+    fresh = np.append(np.ones(min(1, len(ids)), bool), ids[1:] != ids[:-1])
+    return table if fresh.all() else table.filter(pa.array(fresh))
 
 
 def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
@@ -242,8 +238,9 @@ def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
 
 
 def _has_holes(column: pa.ChunkedArray) -> bool:
-    inside = pa.types.is_list(column.type) and _has_holes(pc.list_flatten(column))
-    return column.null_count > 0 or inside
+    if column.null_count or not pa.types.is_list(column.type):
+        return column.null_count > 0
+    return any(_has_holes(pa.chunked_array([chunk.flatten()])) for chunk in column.chunks)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benchmarks.records.checking import ragged
+from benchmarks.records.checking import is_scored, ragged, texts
 from benchmarks.records.folder import RECORDS_FOLDER, RUN_FILE
 from benchmarks.records.record import RECORD_SCHEMA, SCHEMA_VERSION, Counts, Owner, count_records, read_table
 from benchmarks.records.run_file import check_shape, read_object, unusable
@@ -166,7 +165,8 @@ class Run:
         wanted = RECORD_SCHEMA.names if columns is None else list(columns)
         table = read_table(self.parts, self._owner, list(dict.fromkeys([*wanted, "group"])))
         if groups is not None:
-            table = table.filter(pc.is_in(table["group"], pa.array(sorted(groups), pa.string())))
+            wanted_groups = frozenset(groups)
+            table = table.filter(pa.array([group in wanted_groups for group in texts(table["group"])], pa.bool_()))
         return table.select(wanted).to_pandas()
 
     @property
@@ -207,8 +207,8 @@ class Run:
 def _within_five(table: pa.Table) -> NDArray[np.bool_]:
     from benchmarks.measure.metrics import within_top
 
-    scored = pc.equal(table["status"], "scored").to_numpy(zero_copy_only=False)
-    rows = table.filter(scored)
+    scored = is_scored(table)
+    rows = table.filter(pa.array(scored))
     scores, starts = ragged(rows["scores"])
     sizes = np.unique(np.diff(starts))
     found = np.zeros(len(table), dtype=bool)

@@ -112,11 +112,11 @@ def _groups(tables: Sequence[Table], options: Options) -> dict[tuple[int, Column
     left, answers = options.max_samples, ANSWERS
     runs = {place: methods_of(tables[place[0]], place[1]) for place in places}
     # The small ones first, so that what they do not use goes to the others.
-    order = sorted(places, key=lambda place: max(run.frame["group"].nunique() for run in runs[place].values()))
+    order = sorted(places, key=lambda place: max(len(run.frame["group"].unique()) for run in runs[place].values()))
     for k, place in enumerate(order):
         t, column = place
         records = sum(len(run.frame) for run in runs[place].values())
-        each = records / max(run.frame["group"].nunique() for run in runs[place].values())
+        each = records / max(len(run.frame["group"].unique()) for run in runs[place].values())
         wanted = left // (len(order) - k)
         most = max(1, int(answers / (len(order) - k) / max(each, 1)))
         ids = chosen_samples(runs[place], min(wanted, most))

@@ -41,7 +41,7 @@ def column_charts(table: Table, column: Column, sizes: Mapping[str, float], show
         shown: Number of samples in the gallery, which the chart over target size is limited to.
     """
     runs = methods_of(table, column)
-    frames = {name: scored(run.frame[_DRAWN]) for name, run in runs.items()}
+    frames = {name: scored(run.frame.loc[:, _DRAWN]) for name, run in runs.items()}
     # One column needs no name in the titles of its charts.
     column = column if len(table.columns) > 1 else replace(column, label="")
     charts: list[Chart | None] = [_methods(column, runs)]

@@ -109,7 +109,7 @@ class RunSetting:
         self.prompt: Any = prompt_from(run.identity.get("prompt"))
 
     @property
-    def backbone(self) -> dict[str, str] | None:
+    def backbone(self) -> dict[str, Any] | None:
         """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
         given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize")}
         known = {key: value for key, value in given.items() if isinstance(value, str)}
