@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.measure.formats import accuracy
 from benchmarks.measure.metrics import metrics_for
 from benchmarks.measure.recombination import combine
-from benchmarks.records.runs import COMPLETE, read_run
+from benchmarks.records.run import read_run
 from falip.errors import UserError
 
 
@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         runs = [read_run(folder) for folder in arguments.runs]
-        unfinished = [str(run.path) for run in runs if run.state != COMPLETE]
+        unfinished = [str(run.path) for run in runs if not run.finished]
         if unfinished:
             raise UserError(
                 f"not finished: {', '.join(unfinished)}. Give the command of the run again, which does the rest"
             )
-        together = combine([run.frame for run in runs], arguments.how)
+        together = combine([run.records() for run in runs], arguments.how)
         found = metrics_for(runs[0].kind, together, runs[0].group_shares)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.records.runs import FAILED, Run, asked_for, read_run, run_folders
-from benchmarks.settings.expected import Expected, expected_runs
-from benchmarks.settings.plan import parser as reproduce_parser
-from benchmarks.settings.plan import planned
+from benchmarks.records.run import FAILED, UNSCORED, Run, asked_for
+from benchmarks.records.runs import Damaged, find
 from falip.errors import UserError
 
+if TYPE_CHECKING:
+    from benchmarks.settings.expected import Expected
+
 _DESCRIPTION = """\
-Lists runs and their state: complete, partial, started, failed with the reason, unreadable.
+Lists runs and their state: complete, unscored (whole, but some samples could not be read), partial, started,
+failed with the reason, damaged.
 
   python -m benchmarks.status                                        every run under results/runs
   python -m benchmarks.status --experiment table_rec task=rec/refcoco task.split=testA backbone=vit_b16
@@ -25,7 +29,7 @@ With an experiment, settings or --reproduce, runs that nobody has started are li
 labels, which needs neither data nor a model. A run that is complete under the same labels may still be done again, if
 weights, data or code have changed since: runtime.dry_run=true works out each run's identity and says what would be done.
 """
-UNREADABLE, MISSING = "unreadable", "missing"
+DAMAGED, MISSING = "damaged", "missing"
 
 
 @dataclass(frozen=True)
@@ -41,35 +45,43 @@ class StatusRow:
     note: str
 
 
-def status_rows(runs: Iterable[Run], expected: Collection[Expected] | None = None) -> list[StatusRow]:
+def status_rows(
+    runs: Iterable[Run], expected: Collection[Expected] | None = None, damaged: Iterable[Damaged] = ()
+) -> list[StatusRow]:
     """State of each run.
 
     Args:
         runs: Runs on disk.
         expected: What is asked for: other runs are left out, and those not on disk are listed as missing.
+        damaged: Folders of runs that cannot be read; they are listed whatever is asked for.
     """
-    found = [(asked_for(run), run) for run in runs]
-    rows = [
-        StatusRow(
-            run.state,
-            run.labels["task"],
-            run.labels["split"],
-            run.labels["backbone"],
-            run.labels["prompt"],
-            run.run_id,
-            _note(run),
-        )
-        for key, run in found
-        if expected is None or key in expected
-    ]
-    there = {key for key, _ in found}
-    absent = [key for key in expected or () if key not in there]
-    return rows + [StatusRow(MISSING, a.task, a.split, a.backbone, a.prompt, "", "not started") for a in absent]
+    if expected is None:
+        rows = [_row(run) for run in runs]
+    else:
+        found = [(asked_for(run), run) for run in runs]
+        wanted, there = frozenset(expected), {key for key, _ in found}
+        rows = [_row(run) for key, run in found if key in wanted]
+        absent = [key for key in expected if key not in there]
+        rows += [StatusRow(MISSING, a.task, a.split, a.backbone, a.prompt, "", "not started") for a in absent]
+    return rows + [StatusRow(DAMAGED, "", "", "", "", one.path.name, one.reason) for one in damaged]
+
+
+def _row(run: Run) -> StatusRow:
+    labels = run.labels
+    try:
+        state, note = run.state, _note(run)
+    except UserError as error:  # a part that cannot be read, or is of another run
+        state, note = DAMAGED, str(error)
+    return StatusRow(state, labels["task"], labels["split"], labels["backbone"], labels["prompt"], run.run_id, note)
 
 
 def _note(run: Run) -> str:
     done = f"{run.recorded} of {'?' if run.expected is None else run.expected}"
     stamps = " (subset)" if run.subset else ""
+    unscored = run.counts.unscored
+    if run.state == UNSCORED:
+        return f"{done}{stamps}; complete but {unscored} unscored: the same command tries them again"
+    stamps += f", {unscored} unscored" if unscored else ""
     if run.state == FAILED:
         error = run.info.get("error") or {}
         reason = f"{error.get('type', 'unknown error')}: {error.get('message', 'no message')}"
@@ -93,6 +105,7 @@ def render(rows: Iterable[StatusRow]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Lists the runs; 0 also when there are none, since that is an answer too; 2 if the user must mend something."""
+    logging.basicConfig(level=logging.ERROR)  # what cannot be read is in the list
     arguments = _parser().parse_intermixed_args(argv)
     root = arguments.runs
     try:
@@ -100,16 +113,13 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    runs: list[Run] = []
-    broken: list[StatusRow] = []
-    for folder in run_folders(root):
-        try:
-            runs.append(read_run(folder))
-        except UserError as error:
-            broken.append(StatusRow(UNREADABLE, "", "", "", "", folder.name, str(error)))
-    rows = status_rows(runs, expected) + broken
+    found = find(root)
+    rows = status_rows(found.runs, expected, found.damaged)
     none = f"no runs under {root}: start one with python -m benchmarks task=rec/shapes prompt=foveal"
     sys.stdout.write((render(rows) if rows else none) + "\n")
+    damaged = sum(row.state == DAMAGED for row in rows)
+    if damaged:
+        sys.stderr.write(f"warning: {damaged} damaged, and left out of tables and reports; the list says why\n")
     return 0
 
 
@@ -130,14 +140,18 @@ def _parser() -> argparse.ArgumentParser:
 
 def _expected(arguments: argparse.Namespace) -> list[Expected] | None:
     """What the experiment or the reproduction asks for; None where every run is to be listed."""
+    if not (arguments.reproduce or arguments.experiment or arguments.overrides):
+        return None
+    from benchmarks.settings.expected import expected_runs
+    from benchmarks.settings.plan import parser as reproduce_parser
+    from benchmarks.settings.plan import planned
+
     if arguments.reproduce:
         given = ["--tables", arguments.tables, "--backbone", arguments.backbone, *arguments.overrides]
         return expected_runs(planned(reproduce_parser().parse_intermixed_args(given)).commands())
     if arguments.experiment:
         return expected_runs([[f"+experiment={arguments.experiment}", *arguments.overrides]])
-    if arguments.overrides:
-        return expected_runs([arguments.overrides])
-    return None
+    return expected_runs([arguments.overrides])
 
 
 if __name__ == "__main__":

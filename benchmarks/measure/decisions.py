@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 IOU_THRESHOLD = 0.5  # strictly above: FALIP main.py:177, ReCLIP main.py:151
+NEAR_TIE = 1e-4  # a smaller margin may be decided otherwise on another machine: floats move by less with its libraries
+_BLOCK = 2_000_000  # scores in memory at once with all that is worked out for each of them
 
 
 @dataclass(frozen=True)
@@ -111,3 +114,87 @@ def _margin(values: NDArray[np.float32]) -> float:
         return float("inf")
     second, first = np.partition(values, -2)[-2:]
     return float(first - second)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The fields of many decisions, each an array of shape (n,); what they mean stands with `Record`."""
+
+    prediction: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    score: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    rank: NDArray[np.int64]
+    oracle: NDArray[np.bool_]
+    chance: NDArray[np.float64]
+    ties: NDArray[np.int64]
+    tie_accuracy: NDArray[np.float64]
+    dropped: NDArray[np.int64]
+
+
+def decide_all(scores: NDArray[np.float32], starts: NDArray[np.int64], right: NDArray[np.bool_]) -> Decisions:
+    """What `decide_rec` and `decide_class` say of many queries at once, from what is stored of them.
+
+    Args:
+        scores: The scores of all queries, one query after the other, shape (N,); NaN for dropped candidates.
+        starts: Where each query begins, shape (n + 1,); the last is N.
+        right: Whether each candidate is right, shape (N,).
+
+    Raises:
+        ValueError: If a query has no candidate with a score.
+    """
+    if len(starts) > 1 and not bool((np.diff(starts) > 0).all()):
+        raise ValueError("a query has no candidates")
+    found = [_decide_block(scores[a:b], at - a, right[a:b]) for a, b, at in _blocks(starts)]
+    names = list(Decisions.__dataclass_fields__)
+    empty = _decide_block(np.zeros(1, np.float32), np.array([0, 1]), np.ones(1, bool))
+    return Decisions(
+        **{name: np.concatenate([getattr(empty, name)[:0], *(getattr(one, name) for one in found)]) for name in names}
+    )
+
+
+def _blocks(starts: NDArray[np.int64]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """First and last score of as many queries as fit into a block, and where each begins."""
+    first = 0
+    while first < len(starts) - 1:
+        last = max(first + 1, int(np.searchsorted(starts, starts[first] + _BLOCK, side="right")) - 1)
+        yield int(starts[first]), int(starts[last]), starts[first : last + 1]
+        first = last
+
+
+def _decide_block(scores: NDArray[np.float32], starts: NDArray[np.int64], right: NDArray[np.bool_]) -> Decisions:
+    at, sizes = starts[:-1], np.diff(starts)
+
+    def most(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.maximum.reduceat(values, at)
+
+    def count(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.add.reduceat(flags, at, dtype=np.int64)
+
+    kept = ~np.isnan(scores)
+    if not bool((count(kept) > 0).all()):
+        raise ValueError("none of the candidates of a query has a score")
+    values = np.where(kept, scores, np.float32(-np.inf))
+    best = most(values)
+    winners = kept & (values == np.repeat(best, sizes))
+    place = np.arange(len(values)) - np.repeat(at, sizes)
+    prediction = np.minimum.reduceat(np.where(winners, place, len(values)), at)
+    rivals = values.copy()
+    rivals[at + prediction] = -np.inf
+    alone = count(kept) == 1
+    margin = np.where(alone, np.float32(np.inf), best - np.where(alone, np.float32(0), most(rivals)))
+    reachable = kept & right
+    found = count(reachable)
+    ahead = count(values > np.repeat(most(np.where(reachable, values, np.float32(-np.inf))), sizes))
+    return Decisions(
+        prediction=prediction,
+        correct=right[at + prediction],
+        score=best,
+        margin=margin,
+        rank=np.where(found > 0, 1 + ahead, 0),
+        oracle=found > 0,
+        chance=found / count(kept),
+        ties=count(winners),
+        tie_accuracy=count(winners & right) / count(winners),
+        dropped=count(~kept),
+    )

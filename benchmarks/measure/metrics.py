@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.measure.decisions import NEAR_TIE
 from benchmarks.measure.statistics import Interval, cluster_interval
 from falip.errors import UserError
 
@@ -22,7 +23,7 @@ def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float
 
     Args:
         kind: "rec", "classification" or "pointcloud": the part of the task's label before the slash.
-        frame: Records as `records.read_parts` gives them.
+        frame: Records as `read_parts` gives them, or with `top5` in the place of scores.
         group_shares: For classification with groups (Waterbirds): the share of each slice in the training
             set.
 
@@ -90,6 +91,7 @@ def _mean(column: NDArray[np.float64]) -> float | None:
 
 
 def _counts(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
+    margin = np.asarray(rows["margin"], dtype=np.float64)
     samples = frame.drop_duplicates("group")  # these two are the same for all queries of an image
     return {
         "n": len(rows),
@@ -97,6 +99,7 @@ def _counts(frame: pd.DataFrame, rows: pd.DataFrame) -> dict[str, int]:
         "unscored": len(frame) - len(rows),
         "fallback": _sum(frame, "fallback"),
         "ties": int((np.asarray(rows["ties"]) > 1).sum()),
+        "near_ties": int(((margin > 0) & (margin < NEAR_TIE)).sum()),
         "dropped": _sum(samples, "dropped"),
         "outside": _sum(samples, "outside"),
     }
@@ -127,7 +130,8 @@ def _class_figures(frame: pd.DataFrame) -> dict[str, float | None]:
         return dict.fromkeys(("top1", "top5", "class_mean_top1", "class_mean_top5"))
     labels = rows["target"].to_numpy(dtype=np.int64)
     top1 = rows["correct"].to_numpy(dtype=np.float64)
-    top5 = within_top(score_matrix(rows), labels, 5).astype(np.float64)
+    known = "top5" in rows  # of a run on disk, whose scores are not kept in memory
+    top5 = np.asarray(rows["top5"] if known else within_top(score_matrix(rows), labels, 5), dtype=np.float64)
     return {
         "top1": float(top1.mean()),
         "top5": float(top5.mean()),

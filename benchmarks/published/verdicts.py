@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.published.figures import ANY, Expectation
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 
 CLOSE = 0.5
 MATCH, NEAR, DIFFERS = "match", "close", "differs"

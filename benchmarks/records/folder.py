@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from benchmarks.records.record import Record, read_parts, write_part
+from benchmarks.records.checking import is_scored, texts
+from benchmarks.records.record import (
+    SCHEMA_VERSION,
+    Counts,
+    Owner,
+    Record,
+    count_records,
+    read_parts,
+    read_table,
+    write_part,
+    write_table,
+)
+from benchmarks.records.run_file import read_object
 from falip import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUN_FILE, METRICS_FILE, RECORDS_FOLDER = "run.json", "metrics.json", "records"
 UNIDENTIFIED = "unidentified-"
@@ -41,35 +55,68 @@ class RunFolder:
         if not file.is_file():
             return None
         try:
-            info = json.loads(file.read_text(encoding="utf-8"))
+            return read_object(file)
         except ValueError as error:
-            raise UserError(f"{file} is not valid JSON ({error}). {_MEND_INFO}") from error
-        if not isinstance(info, dict):
-            raise UserError(f"{file} does not hold a JSON object. {_MEND_INFO}")
-        return info
+            raise UserError(f"{file} {error}. {_MEND_INFO}") from error
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Replaces run.json."""
         write_json(self.path / RUN_FILE, info)
+
+    @property
+    def schema(self) -> int:
+        """What run.json has to state: the version that the parts which are there were written under."""
+        return 1 if (self.info or {}).get("schema") == 1 and self.parts() else SCHEMA_VERSION
+
+    @property
+    def _owner(self) -> Owner:
+        return Owner(self.path.name, self.schema)
 
     def parts(self) -> list[Path]:
         """Part files that are whole."""
         return sorted((self.path / RECORDS_FOLDER).glob("*.parquet"))
 
     def frame(self) -> pd.DataFrame:
-        """All records so far, of every shard, sorted by id."""
-        return read_parts(self.parts())
+        """All records so far, of every shard, sorted by id; an unscored sample that was scored later is scored.
+
+        Raises:
+            UserError: If a part is damaged, edited, or of another run.
+        """
+        return read_parts(self.parts(), self._owner)
+
+    def counts(self) -> Counts:
+        """How many queries are recorded, scored and unscored."""
+        return count_records(self.parts(), self._owner)
+
+    def done(self) -> frozenset[str]:
+        """Ids of the samples whose queries are scored; one that is recorded as unscored is still to be done."""
+        table = read_table(self.parts(), self._owner, ["group", "status"])
+        return frozenset(texts(table["group"])[is_scored(table)])
 
     def write_records(self, records: Sequence[Record], shard: tuple[int, int]) -> None:
-        """Adds one part."""
-        taken = [int(path.stem.rsplit("-", 1)[1]) for path in self.parts() if path.stem.startswith(_shard_name(shard))]
-        name = f"{_shard_name(shard)}-{max(taken, default=-1) + 1:06d}.parquet"
-        write_atomically(self.path / RECORDS_FOLDER / name, lambda path: write_part(records, path))
+        """Adds one part, which carries the run's id."""
+        name = re.compile(rf"{_shard_name(shard)}-(\d+)")
+        taken = [int(found[1]) for path in self.parts() if (found := name.fullmatch(path.stem))]
+        file = f"{_shard_name(shard)}-{max(taken, default=-1) + 1:06d}.parquet"
+        write_atomically(self.path / RECORDS_FOLDER / file, lambda path: write_part(records, path, self.path.name))
+
+    def compact(self, shard: tuple[int, int]) -> None:
+        """Makes one part of those of a shard, which is read faster; after a kill some records are there twice."""
+        mine = [path for path in self.parts() if path.name.startswith(f"{_shard_name(shard)}-")]
+        if len(mine) < 2:
+            return
+        table = read_table(mine, self._owner)
+        write_atomically(mine[-1], lambda path: write_table(table, path, self.path.name))
+        for path in mine[:-1]:
+            path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Deletes all that is recorded."""
         for path in [*self.parts(), self.path / METRICS_FILE, self.path / RUN_FILE]:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"{path} cannot be deleted: {error.strerror or error}. Delete it by hand.") from error
 
     @contextmanager
     def locked(self, shard: tuple[int, int]) -> Iterator[None]:
@@ -95,7 +142,22 @@ class RunFolder:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a JSON file in one step."""
     text = json.dumps(content, indent=1, sort_keys=False, allow_nan=False, default=str)
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n"))
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in one step; half characters of a command line are spelt out."""
+    write_atomically(path, _text_writer(text))
+
+
+def write_texts(files: Mapping[Path, str | None]) -> None:
+    """Writes several text files that belong together, all or none; where there is None, the file is deleted."""
+    write_together({path: _text_writer(text) for path, text in files.items() if text is not None})
+    for path in (path for path, text in files.items() if text is None):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{path} cannot be deleted: {error.strerror or error}. It is of an earlier call.") from error
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -104,20 +166,40 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         UserError: If the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together({path: write})
+
+
+def write_together(files: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Writes several files beside their places, and renames them when all are whole.
+
+    Raises:
+        UserError: If the disk is full or a folder cannot be written; then no file has changed.
+    """
+    begun = {path: path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp") for path in files}
+    path = next(iter(files), Path())
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        for path, write in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "a folder has its name")
+            write(begun[path])
+            with begun[path].open("rb+") as file:
+                os.fsync(file.fileno())
+        for path, temporary in begun.items():
+            temporary.replace(path)
     except OSError as error:
         raise UserError(
             f"{path} could not be written: {error.strerror or error}. What was written before is safe: make room or mend "
             "the folder's rights, and give the same command again."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in begun.values():
+            with suppress(OSError):  # where its folder is a file, there is none
+                temporary.unlink()
+
+
+def _text_writer(text: str) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def _shard_name(shard: tuple[int, int]) -> str:

@@ -1,18 +1,29 @@
-"""The record of one decision, the only thing that metrics, tables and reports are computed from."""
+"""The record of one decision, which metrics, tables and reports are computed from, and the files of records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.records.checking import CHECKED, check_decisions, is_scored, texts
 from falip.errors import UserError
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 2  # since 2 each part says whose it is
+_RUN_ID = b"run_id"
+_STAND_IN = "/unscored-"  # in the id of a record that stands for a query of a sample that could not be loaded
+_AGAIN = "give the command of its run again, which does the rest"
+_MEND = f"Delete it and {_AGAIN}."
+# What pyarrow raises for files that are cut, edited or claim absurd sizes.
+_UNREADABLE = (pa.ArrowException, OSError, MemoryError, OverflowError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -131,28 +142,160 @@ RECORD_SCHEMA = pa.schema(
         ("status", pa.string()),
         ("error", pa.string()),
     ],
-    metadata={"schema_version": str(SCHEMA_VERSION)},
 )
 assert RECORD_SCHEMA.names == [field.name for field in fields(Record)]
 
 
-def write_part(records: Sequence[Record], path: Path) -> None:
-    """Writes one part file; the caller makes it atomic."""
-    pq.write_table(pa.Table.from_pylist([asdict(record) for record in records], schema=RECORD_SCHEMA), path)
+def write_part(records: Sequence[Record], path: Path, run_id: str) -> None:
+    """Writes one part file, which says whose it is; the caller makes it atomic."""
+    write_table(pa.Table.from_pylist([asdict(record) for record in records], schema=RECORD_SCHEMA), path, run_id)
 
 
-def read_parts(paths: Iterable[Path]) -> pd.DataFrame:
-    """All records of some part files, sorted by id; one row for each query, columns as in `Record`."""
-    tables = [_read_part(path) for path in sorted(paths)]
-    table = pa.concat_tables(tables) if tables else RECORD_SCHEMA.empty_table()
-    frame = table.to_pandas().drop_duplicates("id")
-    return frame.sort_values("id", ignore_index=True)
+def write_table(records: pa.Table, path: Path, run_id: str) -> None:
+    """Writes a table of records as one part file; the caller makes it atomic."""
+    pq.write_table(records.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION), _RUN_ID: run_id}), path)
 
 
-def _read_part(path: Path) -> pa.Table:
+@dataclass(frozen=True)
+class Owner:
+    """The run that some parts must be of.
+
+    Attributes:
+        run_id: Its id.
+        schema: The schema version of its run.json: parts of version 1 may lack the id.
+        hashed: Whether the id is the hash of the run's identity, as that of a run whose parts say whose they are must be.
+    """
+
+    run_id: str
+    schema: int = SCHEMA_VERSION
+    hashed: bool = True
+
+
+def read_parts(paths: Iterable[Path], owner: Owner | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """All records of some part files, sorted by id; one row for each query.
+
+    See `read_table`.
+    """
+    return read_table(paths, owner, columns).to_pandas()
+
+
+def read_table(paths: Iterable[Path], owner: Owner | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """All records of some part files, sorted by id; one row for each query.
+
+    Decisions are worked out again from the stored scores, so that what is read follows from them. A query that two
+    parts hold counts once, and an unscored sample that was scored in the end counts as scored.
+
+    Args:
+        paths: The files, in any order.
+        owner: Whose they must be; None where that does not matter.
+        columns: Some of the fields of `Record`; None for all.
+
+    Raises:
+        UserError: If a part cannot be read, is of another run, or was edited; it names the file.
+    """
+    wanted = RECORD_SCHEMA.names if columns is None else list(columns)
+    needed = [name for name in RECORD_SCHEMA.names if name in {*wanted, *CHECKED}]
+    paths = sorted(paths)
+    if not paths:
+        return RECORD_SCHEMA.empty_table().select(wanted)
+    parts = [_read(path, owner, needed) for path in paths]
+    table = pa.concat_tables(parts).combine_chunks()
+    check_decisions(table, np.repeat(np.array(paths, dtype=object), [len(part) for part in parts]))
+    kept = wanted + [name for name in ("id", "group", "status") if name not in wanted]
+    return _distinct(table.select(kept)).select(wanted).combine_chunks()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many distinct queries are recorded: with a decision, and without."""
+
+    scored: int
+    unscored: int
+
+
+def count_records(paths: Iterable[Path], owner: Owner | None = None) -> Counts:
+    """Counts what some part files hold, looking at no more of the scores than that the best ones are numbers.
+
+    Raises:
+        UserError: If a part cannot be read or is of another run; it names the file.
+    """
+    paths = sorted(paths)
+    if not paths:
+        return Counts(0, 0)
+    parts = [_read(path, owner, ["id", "group", "status", "score"]) for path in paths]
+    for part, path in zip(parts, paths, strict=True):
+        lost = ~np.isfinite(part["score"].to_numpy())
+        if (lost & is_scored(part)).any():
+            raise UserError(f"{path} is damaged: it has scores that are no finite numbers. {_MEND}")
+    table = pa.concat_tables(parts)
+    if table["status"].unique().to_pylist() == ["scored"]:
+        return Counts(len(table["id"].unique()), 0)
+    scored = int(is_scored(table := _distinct(table)).sum())
+    return Counts(scored, len(table) - scored)
+
+
+def _distinct(table: pa.Table) -> pa.Table:
+    """Sorted by id, each query once; of samples that were scored in the end their earlier unscored records are gone."""
+    scored = is_scored(table)
+    if not scored.all():
+        # A sample that cannot be loaded has no texts, so its records have other ids than its queries.
+        ids, groups = texts(table["id"]), texts(table["group"])
+        mended = set(groups[scored])
+        stale = np.array([_STAND_IN in name and group in mended for name, group in zip(ids, groups, strict=True)]) & ~scored
+        table, scored = table.filter(pa.array(~stale)), scored[~stale]
+    place = np.arange(len(table)) + len(table) * ~scored  # of two records of a query the scored one counts
+    table = table.append_column("_place", pa.array(place))
+    table = table.sort_by([("id", "ascending"), ("_place", "ascending")]).drop_columns(["_place"])
+    ids = texts(table["id"])
+    fresh = np.append(np.ones(min(1, len(ids)), bool), ids[1:] != ids[:-1])
+    return table if fresh.all() else table.filter(pa.array(fresh))
+
+
+def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
+    with _opened(path) as file:
+        schema = file.schema_arrow
+        if not schema.equals(RECORD_SCHEMA):
+            raise UserError(f"{path} has other columns than a part of records. {_MEND}")
+        _check_owner(path, (schema.metadata or {}).get(_RUN_ID), owner)
+        try:
+            table = file.read(list(columns), use_threads=False)
+            table.validate(full=True)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+    holes = [name for name in columns if _has_holes(table[name])]
+    if holes:
+        raise UserError(f"{path} lacks values of {', '.join(holes)}. {_MEND}")
+    return table.replace_schema_metadata()
+
+
+def _has_holes(column: pa.ChunkedArray) -> bool:
+    if column.null_count or not pa.types.is_list(column.type):
+        return column.null_count > 0
+    return any(_has_holes(pa.chunked_array([chunk.flatten()])) for chunk in column.chunks)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    if not path.is_file():
+        raise UserError(f"{path} is no file, and a part of records belongs there. Move it away, and {_AGAIN}.")
     try:
-        return pq.read_table(path, schema=RECORD_SCHEMA)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{path} cannot be read: {error}. Delete it and give the command of its run again, which does the rest."
-        ) from error
+        return pq.ParquetFile(path, pre_buffer=False)  # reading ahead makes small parts slower
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+
+
+def _check_owner(path: Path, found: bytes | None, owner: Owner | None) -> None:
+    if owner is None or (found is None and owner.schema == 1):
+        return
+    if found == owner.run_id.encode():
+        if not owner.hashed:
+            raise UserError(
+                f"the run.json beside {path} was edited: its run_id {owner.run_id} is not the hash of its identity. Put "
+                "back what was there, or delete the folder and run again"
+            )
+        return
+    whose = "does not say of which run it is" if found is None else f"is of run {found.decode(errors='replace')}"
+    raise UserError(f"{path} {whose}, and lies in the folder of run {owner.run_id}. {_MEND}")
+
+
+def _unreadable(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path} cannot be read: {' '.join(str(error).split())[:300]}. {_MEND}")

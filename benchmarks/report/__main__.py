@@ -6,11 +6,12 @@ import argparse
 import logging
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.records.folder import write_atomically
-from benchmarks.records.runs import Run, discover, usable
+from benchmarks.records.run import Run
+from benchmarks.records.runs import Damaged, find, usable
 from benchmarks.report.page import Options, page
 from falip.errors import UserError
 
@@ -54,14 +55,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
     if arguments.max_samples < 0:
         raise UserError(f"--max-samples {arguments.max_samples}: give a number of samples from 0 on.")
-    runs = _found(arguments.runs)
+    runs, damaged = _found(arguments.runs)
     if arguments.experiment:
         runs = [run for run in runs if run.in_experiment(arguments.experiment)]
-    choice = usable(runs, allow_subset=True)
+    choice = usable(runs, allow_subset=True, damaged=damaged)
     if not choice.runs:
         where = ", ".join(map(str, arguments.runs))
         raise UserError(
-            f"There are no finished runs under {where} ({len(choice.unfinished)} unfinished). Make some with: "
+            f"There are no finished runs under {where} ({len(choice.unfinished)} unfinished, "
+            f"{len(choice.damaged)} damaged). Make some with: "
             "python -m benchmarks task=rec/shapes prompt=foveal"
         )
     out: Path = arguments.out
@@ -72,19 +74,27 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
         data_root=arguments.data_root,
         attention=out.parent / "attention" if arguments.attention else None,
     )
-    html = page(choice, options)
-    write_atomically(out, lambda path: path.write_text(html, encoding="utf-8"))
+    pieces = page(choice, options)
+    write_atomically(out, lambda path: _write(path, pieces))
     log.info("%s: %.1f MB, %d runs", out, out.stat().st_size / 1e6, len(choice.runs))
 
 
-def _found(places: Sequence[Path]) -> list[Run]:
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    with path.open("wb") as file:
+        file.writelines(piece.encode("utf-8", "backslashreplace") for piece in pieces)
+
+
+def _found(places: Sequence[Path]) -> tuple[list[Run], list[Damaged]]:
     runs: dict[str, Run] = {}
+    damaged: dict[Path, Damaged] = {}
     for place in places:
         if not place.is_dir():
             raise UserError(f"There is no folder {place}. Give run folders, or the folder that holds them (results/runs).")
-        for run in discover(place):
+        found = find(place)
+        damaged |= {one.path: one for one in found.damaged}
+        for run in found.runs:
             runs.setdefault(run.run_id, run)
-    return list(runs.values())
+    return list(runs.values()), list(damaged.values())
 
 
 if __name__ == "__main__":

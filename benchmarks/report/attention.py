@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from benchmarks.data.samples import Picture
 from benchmarks.records.folder import write_atomically
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import RunSetting
 from benchmarks.report.views import slots
@@ -24,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Maps = dict[int, tuple[np.ndarray, np.ndarray]]
 SAVE_EVERY = 50
+TELL_EVERY_S = 30.0  # where no terminal shows a bar
 
 
 @dataclass
@@ -48,20 +53,36 @@ def recompute(groups: Sequence[Group], cache: Path) -> Attention:
         cache: Folder of one file for each run; what is there is not computed again.
     """
     found = Attention()
-    for group in groups:
-        for run, setting in zip(group.runs.values(), group.settings, strict=True):
-            if group.data is None or setting is None or setting.prompt is None or setting.backbone is None:
-                continue
-            _recompute_run(group, run, setting, cache / f"{run.run_id}.npz", found)
+    asked = [
+        (group, name, run, setting)
+        for group in groups
+        for (name, run), setting in zip(group.runs.items(), group.settings, strict=True)
+        if group.data is not None and setting is not None and setting.backbone is not None
+    ]
+    total = sum(len(group.sample_ids) for group, *_ in asked)
+    log.info("attention of %d samples under %d methods, kept in %s", total, len(asked), cache)
+    with logging_redirect_tqdm(), tqdm(total=total, desc="attention", unit="sample", disable=None) as bar:
+        for number, (group, name, run, setting) in enumerate(asked, 1):
+            log.info("attention %d/%d: %s", number, len(asked), run.name)
+            bar.refresh()
+            try:
+                _recompute_run(group, run, setting, cache / f"{run.run_id}.npz", found, bar)
+            except UserError as error:  # its model is not here, or its layers are not
+                log.warning("%s: no attention: %s", name, error)
+                group.notes.append(f"No attention of {name}: {error}.")
     return found
 
 
-def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, found: Attention) -> None:
+def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, found: Attention, bar: tqdm[Any]) -> None:
     stored = _read(path)
     model = _Model(setting)
-    records = dict(list(run.frame.groupby("group")))
-    new = 0
-    for name in tqdm(group.sample_ids, desc=f"attention: {run.name}", disable=None):
+    records = dict(list(run.records(("id", "group", "prediction"), group.sample_ids).groupby("group")))
+    new, told = 0, time.monotonic()
+    for done, name in enumerate(group.sample_ids):
+        bar.update()
+        if bar.disable and time.monotonic() - told > TELL_EVERY_S:
+            log.info("attention: %d of %d samples", done, len(group.sample_ids))
+            told = time.monotonic()
         for slot, picture, place in _asked(group, name, records.get(name)):
             key = hashlib.sha256(f"{name}\0{slot}".encode()).hexdigest()[:20]
             if key not in stored:
@@ -127,9 +148,12 @@ def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        stored = np.load(path, allow_pickle=False)
+        if isinstance(stored, np.ndarray):
+            raise ValueError("a single array")
+        with stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s cannot be read (%s) and is made anew", path, error)
         return {}
 

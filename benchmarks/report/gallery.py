@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import finite
 from benchmarks.report.views import SamplePictures, sample_pictures
@@ -16,6 +16,11 @@ from benchmarks.run.prefetch import ahead
 
 TOP = 5  # classes shown for each decision
 WORKERS = 2
+# What the page shows of a record.
+_SHOWN = (
+    "id", "group", "text", "slice", "target", "prediction", "correct", "margin", "rank", "ties", "scores",
+    "component_scores", "candidate_correct", "status", "error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ def build_gallery(groups: Sequence[Group], budget: int, attention: Mapping[tuple
     samples: list[dict[str, Any]] = []
     queries: list[dict[str, Any]] = []
     for g, group in enumerate(groups):
-        frames = [_by_sample(run) for run in group.runs.values()]
+        frames = [_by_sample(run, group.sample_ids) for run in group.runs.values()]
 
         def draw(name: str, group: Group = group, frames: list[dict[str, list[Any]]] = frames) -> SamplePictures:
             rows = [frame.get(name, []) for frame in frames]
@@ -48,15 +53,16 @@ def build_gallery(groups: Sequence[Group], budget: int, attention: Mapping[tuple
 
         for name, pictures in zip(group.sample_ids, ahead(draw, group.sample_ids, WORKERS), strict=True):
             group.sizes |= pictures.sizes
-            rows = [frame.get(name, []) for frame in frames]
+            rows = [frame.pop(name, []) for frame in frames]  # of hundreds of methods, so that none is there twice
             queries += _queries(group, len(samples), rows)
             samples.append({"group": g, "id": name, **pictures.content})
     return Gallery([_described(group) for group in groups], samples, queries)
 
 
-def _by_sample(run: Run) -> dict[str, list[Any]]:
+def _by_sample(run: Run, shown: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for row in run.frame.itertuples(index=False):
+    fields = [name for name in _SHOWN if name != "component_scores" or run.kind == "pointcloud"]
+    for row in run.records(fields, shown).itertuples(index=False):
         record: Any = row
         found.setdefault(str(record.group), []).append(record)
     return found
@@ -67,7 +73,7 @@ def _described(group: Group) -> dict[str, Any]:
         "label": group.label,
         "kind": group.kind,
         "baseline": group.baseline,
-        "note": group.note,
+        "note": " ".join(group.notes),
         "methods": [{"name": name, "run": run.run_id} for name, run in group.runs.items()],
     }
 

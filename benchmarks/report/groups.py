@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.report.restore import RunSetting, TaskData
 from falip.errors import UserError
 
@@ -25,7 +25,7 @@ class Group:
         baseline: Index of the method that others are compared with, or -1.
         runs: The methods.
         sample_ids: Samples shown.
-        note: Why there are no pictures, or "".
+        notes: What is not shown, and why.
         settings: Prompt and token grid of each method, None where they are not known.
         data: Its samples, or None where they are not here.
         sizes: For each query shown the target's share of the image's area.
@@ -37,7 +37,7 @@ class Group:
     baseline: int
     runs: dict[str, Run]
     sample_ids: list[str] = field(default_factory=list)
-    note: str = ""
+    notes: list[str] = field(default_factory=list)
     settings: list[RunSetting | None] = field(default_factory=list)
     data: TaskData | None = None
     sizes: dict[str, float] = field(default_factory=dict)
@@ -51,23 +51,25 @@ class Group:
 
 def chosen_samples(runs: Mapping[str, Run], count: int) -> list[str]:
     """Up to `count` samples, spread evenly over their sorted ids."""
-    ids = sorted({name for run in runs.values() for name in run.frame["group"]})
+    ids = sorted(set().union(*(run.frame["group"].unique() for run in runs.values())))
     if len(ids) <= count:
         return ids
     return [ids[i] for i in np.linspace(0, len(ids) - 1, count).round().astype(int)]
 
 
 def restore(group: Group, data_root: str | None) -> None:
-    """Brings back data and prompts of a group; what is not here is said in its note."""
-    settings: list[RunSetting | None] = []
-    for name, run in group.runs.items():
-        try:
-            settings.append(RunSetting(run))
-        except UserError as error:
-            log.warning("%s: views are not shown: %s", name, error)
-            settings.append(None)
-    group.settings = settings
+    """Brings back data and prompts of a group; what is not here is said in its notes."""
     try:
         group.data = TaskData(next(iter(group.runs.values())), data_root)
     except UserError as error:
-        group.note = f"No pictures: {error}"
+        log.warning("%s: no pictures: %s", group.label, error)
+        group.notes.insert(0, f"No pictures: {error}")
+        group.settings = [None] * len(group.runs)  # without a picture there is no view of it
+        return
+    for name, run in group.runs.items():
+        try:
+            group.settings.append(RunSetting(run))
+        except UserError as error:
+            log.warning("%s: views are not shown: %s", name, error)
+            group.settings.append(None)
+            group.notes.append(f"No views of {name}: {error}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,8 @@ from markupsafe import Markup, escape
 
 from benchmarks.published.figures import load_expectations
 from benchmarks.published.verdicts import verdicts
-from benchmarks.records.runs import Choice, Run
+from benchmarks.records.run import Run
+from benchmarks.records.runs import Choice
 from benchmarks.report.attention import Attention, recompute
 from benchmarks.report.gallery import Gallery, build_gallery
 from benchmarks.report.groups import Group, chosen_samples, restore
@@ -26,6 +27,7 @@ from benchmarks.tables.request import left_out
 
 FOLDER = Path(__file__).parent
 BUDGET = 20_000_000  # bytes of pictures; texts and scores come on top, and the page stays below 25 MB
+ANSWERS = 20_000  # decisions in the gallery: about 3 MB
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Section:
     runs: tuple[Mapping[str, Any], ...]
 
 
-def page(choice: Choice, options: Options) -> str:
-    """The whole page for some runs."""
+def page(choice: Choice, options: Options) -> Iterator[str]:
+    """The whole page for some runs, in pieces."""
     tables = build(choice.runs, options.baseline)
     groups = _groups(tables, options)
     for group in groups.values():
@@ -66,19 +68,20 @@ def page(choice: Choice, options: Options) -> str:
     attention = recompute(shown, options.attention) if options.attention else Attention()
     gallery = build_gallery(shown, BUDGET, attention.maps)
     sections = [_section(table, choice, groups, attention, options) for table in tables]
-    return render(sections, gallery, options.command)
+    return render(sections, gallery, options.command, [one.reason for one in choice.damaged])
 
 
-def render(sections: Sequence[Section], gallery: Gallery, command: str) -> str:
-    """HTML; whatever comes from data is escaped."""
+def render(sections: Sequence[Section], gallery: Gallery, command: str, damaged: Sequence[str] = ()) -> Iterator[str]:
+    """HTML in pieces, one of which may be large; whatever comes from data is escaped."""
     content = {"groups": gallery.groups, "samples": gallery.samples, "queries": gallery.queries}
-    return _environment().get_template("report.html").render(sections=sections, data=script_json(content), command=command)
+    words = {"sections": sections, "data": script_json(content), "command": command, "damaged": damaged}
+    return _environment().get_template("report.html").generate(words)
 
 
 def script_json(content: Any) -> Markup:
     """JSON that can stand in a script element: no text in it can end the element."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
 
@@ -106,17 +109,22 @@ def marked(text: str) -> Markup:
 def _groups(tables: Sequence[Table], options: Options) -> dict[tuple[int, Column], Group]:
     places = [(t, column) for t, table in enumerate(tables) for column in table.columns]
     groups = {}
-    left = options.max_samples
+    left, answers = options.max_samples, ANSWERS
     runs = {place: methods_of(tables[place[0]], place[1]) for place in places}
     # The small ones first, so that what they do not use goes to the others.
-    order = sorted(places, key=lambda place: max(run.frame["group"].nunique() for run in runs[place].values()))
+    order = sorted(places, key=lambda place: max(len(run.frame["group"].unique()) for run in runs[place].values()))
     for k, place in enumerate(order):
         t, column = place
-        ids = chosen_samples(runs[place], left // (len(order) - k))
-        left -= len(ids)
+        records = sum(len(run.frame) for run in runs[place].values())
+        each = records / max(len(run.frame["group"].unique()) for run in runs[place].values())
+        wanted = left // (len(order) - k)
+        most = max(1, int(answers / (len(order) - k) / max(each, 1)))
+        ids = chosen_samples(runs[place], min(wanted, most))
+        left, answers = left - len(ids), answers - each * len(ids)
+        few = [f"{len(ids)} samples are shown: more of so many methods would not fit."] if len(ids) == most < wanted else []
         names = [run.labels["prompt"] for run in runs[place].values()]
         baseline = names.index(options.baseline) if options.baseline in names else -1
-        groups[place] = Group(column.label, tables[t].kind, baseline, runs[place], ids)
+        groups[place] = Group(column.label, tables[t].kind, baseline, runs[place], ids, few)
     return {place: groups[place] for place in places}
 
 

@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measure.metrics import scored
-from benchmarks.measure.statistics import cluster_interval
-from benchmarks.records.runs import Run
+from benchmarks.measure.statistics import FEWEST_CLUSTERS, cluster_interval
+from benchmarks.records.run import Run
 from benchmarks.report.charts import DotPlot, HeatMap, LinePlot, Point, dot_plot, heat_map, line_plot
 from benchmarks.tables.layout import Column, Table
 
 Chart = DotPlot | LinePlot | HeatMap
 MOST_BINS = 6
 MOST_SLICES = 12
+_DRAWN = ["id", "group", "slice", "candidates", "correct", "status"]
+_FEW = f"where there are {FEWEST_CLUSTERS} samples and more"
 
 
 def methods_of(table: Table, column: Column) -> dict[str, Run]:
@@ -39,7 +41,7 @@ def column_charts(table: Table, column: Column, sizes: Mapping[str, float], show
         shown: Number of samples in the gallery, which the chart over target size is limited to.
     """
     runs = methods_of(table, column)
-    frames = {name: scored(run.frame) for name, run in runs.items()}
+    frames = {name: scored(run.frame.loc[:, _DRAWN]) for name, run in runs.items()}
     # One column needs no name in the titles of its charts.
     column = column if len(table.columns) > 1 else replace(column, label="")
     charts: list[Chart | None] = [_methods(column, runs)]
@@ -87,7 +89,7 @@ def _proposals(column: Column, frames: Mapping[str, pd.DataFrame]) -> Chart | No
     bins = _bins(np.concatenate([np.asarray(f["candidates"], float) for f in frames.values()]), whole=True)
     found = _binned(bins, frames, lambda frame: np.asarray(frame["candidates"], float))
     title = _titled("Accuracy and number of proposals", column)
-    return found and line_plot(title, "Per cent, with 95 % intervals.", "candidate boxes in the image", *found)
+    return found and line_plot(title, f"Per cent, with 95 % intervals {_FEW}.", "candidate boxes in the image", *found)
 
 
 def _sizes(column: Column, frames: Mapping[str, pd.DataFrame], sizes: Mapping[str, float], shown: int) -> Chart | None:
@@ -96,7 +98,7 @@ def _sizes(column: Column, frames: Mapping[str, pd.DataFrame], sizes: Mapping[st
         return None
     bins = _bins(np.array([100 * size for size in sizes.values()]), whole=False)
     found = _binned(bins, known, lambda frame: 100 * np.array([sizes[i] for i in frame["id"]]))
-    caption = f"Per cent, with 95 % intervals, over the {shown} samples of the gallery: records do not hold sizes."
+    caption = f"Per cent, with 95 % intervals {_FEW}, over the {shown} samples of the gallery: records do not hold sizes."
     return found and line_plot(
         _titled("Accuracy and target size", column), caption, "target, % of the image's area", *found
     )
@@ -108,6 +110,8 @@ def _bins(values: np.ndarray, whole: bool) -> list[tuple[float, float, str]]:
     if whole and len(distinct) <= MOST_BINS + 2:
         return [(v, v, f"{v:.0f}") for v in distinct]
     edges = np.unique(np.quantile(values, np.linspace(0, 1, MOST_BINS + 1)))
+    if len(edges) < 2:
+        return [(v, v, f"{v:.1f}") for v in edges]
     if whole:
         starts = np.unique(np.floor(edges))
         ends = [*(starts[1:-1] - 1), starts[-1]]
@@ -135,7 +139,7 @@ def _slices(column: Column, frames: Mapping[str, pd.DataFrame]) -> Chart | None:
     if not 2 <= len(names) <= MOST_SLICES:
         return None
     series = {method: [point(frame.loc[frame["slice"] == name]) for name in names] for method, frame in frames.items()}
-    caption = "Accuracy in per cent, with 95 % intervals."
+    caption = f"Accuracy in per cent, with 95 % intervals {_FEW}."
     return line_plot(_titled("Slices", column), caption, "", names, series, connected=False)
 
 
@@ -144,7 +148,7 @@ def _sensitivity(column: Column, runs: Iterable[Run], name: str) -> Chart | None
     families: dict[str, dict[float, Run]] = {}
     for run in runs:
         prompt = run.identity.get("prompt")
-        if not isinstance(prompt, Mapping) or prompt.get("type") != "Foveal" or name not in prompt:
+        if not isinstance(prompt, Mapping) or prompt.get("type") != "Foveal" or type(prompt.get(name)) not in (int, float):
             continue
         rest = {key: value for key, value in prompt.items() if key != name}
         other = [run.identity.get(key) for key in ("backbone", "text", "approximation")]

@@ -1,44 +1,26 @@
-"""What a run was made of, brought back from its stored configuration: task with data, prompt, token grid. No model."""
+"""What a run was made of, brought back from what its run.json says: task with data, prompt, token grid. No model."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from benchmarks.data.samples import Picture, Sample
-from benchmarks.records.runs import Run, differences
+from benchmarks.records.run import Run
+from benchmarks.records.run_file import read_object
+from benchmarks.records.runs import differences
+from benchmarks.report.known import prompt_from, task_from
 from falip.errors import UserError
-from falip.geometry import Geometry
+from falip.geometry import Geometry, Resize
 
 # Prompts that only edit pictures ask nothing of the token grid; this one stands in where it is not known.
 NOMINAL = Geometry(224, 16, 24, 16)
-
-
-def without_class_path(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of a configuration."""
-    return {key: value for key, value in settings.items() if key != "_target_"}
-
-
-def built(settings: Any) -> Any:
-    """An object from a stored configuration.
-
-    Raises:
-        UserError: If its class or its data are not here.
-    """
-    from hydra.errors import HydraException
-    from hydra.utils import instantiate
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        return instantiate(settings, _convert_="all")
-    except (HydraException, OmegaConfBaseException) as error:
-        cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
-        raise UserError(str(cause)) from error
 
 
 def rebased(tree: Any, old: str, new: str) -> Any:
@@ -60,7 +42,8 @@ class TaskData:
         data_root: Folder to read the data from, or None for the one that the run read.
 
     Raises:
-        UserError: If the configuration is not stored, or the data are not here or are others than the run's.
+        UserError: If the configuration is not stored, the task or data set is none of this project's, or the data are not
+            here or are others than the run's.
     """
 
     def __init__(self, run: Run, data_root: str | None) -> None:
@@ -70,7 +53,7 @@ class TaskData:
         settings, old = config["task"], config.get("data_root")
         if data_root and old:
             settings = rebased(settings, str(old), data_root)
-        self.task = built(settings)
+        self.task = task_from(run.identity.get("task"), settings.get("dataset"))
         _check_same(run, self.task.dataset.identity)
         self._places = {info.id: i for i, info in enumerate(self.task.dataset.index)}
 
@@ -114,48 +97,62 @@ class RunSetting:
     """The prompt and the token grid of a run.
 
     Attributes:
-        prompt: The prompt, or None where the configuration is not stored.
+        prompt: The prompt.
+
+    Raises:
+        UserError: If the prompt is none of this project's, or of another version.
     """
 
     def __init__(self, run: Run) -> None:
-        self._config: Mapping[str, Any] = run.info.get("config") or {}
-        self.prompt: Any = built(self._config["prompt"]) if "prompt" in self._config else None
+        settings = (run.info.get("config") or {}).get("backbone") or {}
+        self._members: Sequence[Mapping[str, Any]] = settings.get("members") or [settings]
+        self.prompt: Any = prompt_from(run.identity.get("prompt"))
 
     @property
     def backbone(self) -> dict[str, Any] | None:
         """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
-        settings = self._config.get("backbone") or {}
-        return None if "members" in settings or "name" not in settings else without_class_path(settings)
+        given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize")}
+        known = {key: value for key, value in given.items() if isinstance(value, str)}
+        return known if len(self._members) == 1 and "name" in known else None
 
     @cached_property
     def geometry(self) -> Geometry | None:
         """Token grid of the (first) backbone, from its config.json; None where that is not on this machine."""
-        settings = self._config.get("backbone") or {}
-        first = settings["members"][0] if "members" in settings else settings
+        first = self._members[0]
         path = _config_file(str(first.get("name", "")))
         if path is None:
             return None
-        vision = json.loads(path.read_text(encoding="utf-8")).get("vision_config", {})
-        return Geometry(
-            vision.get("image_size", 224),  # transformers leaves out what equals its defaults
-            vision.get("patch_size", 32),
-            vision.get("num_hidden_layers", 12),
-            vision.get("num_attention_heads", 12),
-            first.get("resize", "squash"),
-        )
+        try:
+            vision = read_object(path).get("vision_config", {})
+        except ValueError:
+            return None
+        if not isinstance(vision, Mapping):
+            return None
+        # transformers leaves out what equals its defaults
+        defaults = {"image_size": 224, "patch_size": 32, "num_hidden_layers": 12, "num_attention_heads": 12}
+        size, patch, layers, heads = (vision.get(key, default) for key, default in defaults.items())
+        known = all(isinstance(value, int) and 0 < value < 10_000 for value in (size, patch, layers, heads))
+        resize = first.get("resize", "squash")
+        if not known or resize not in get_args(Resize):
+            return None
+        return Geometry(size, patch, layers, heads, resize)
 
 
 def _config_file(name: str) -> Path | None:
     import falip
 
     folder = Path(falip.__file__).parent / "tiny" if name == "tiny" else Path(name)
-    if (folder / "config.json").is_file():
-        return folder / "config.json"
+    with suppress(OSError, ValueError):  # a name that no file system takes
+        if (folder / "config.json").is_file():
+            return folder / "config.json"
     if name.count("/") != 1:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(name, "config.json")
+    try:
+        found = try_to_load_from_cache(name, "config.json")
+    except ValueError:  # no name that the hub could have
+        return None
     return Path(found) if isinstance(found, str) else None
 
 

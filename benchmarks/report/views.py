@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -13,12 +14,17 @@ from benchmarks.data.samples import Picture, Sample
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import NOMINAL, RunSetting
 from benchmarks.report.thumbnails import heat, thumbnails
-from falip import Region
 from falip.errors import UserError
 from falip.geometry import Geometry
-from falip.views import Component, Views
+
+if TYPE_CHECKING:  # torch, which a page without views does not need
+    from falip.regions import Region
+    from falip.views import Component, Views
 
 Slots = dict[int, tuple[Picture, int]]
+# What prompts raise for parameters that no picture or backbone takes, as an edited run.json may have them.
+_UNDRAWABLE = (UserError, ValueError, OverflowError, MemoryError)
+log = logging.getLogger(__name__)
 BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"
 
 
@@ -100,9 +106,8 @@ class _Drawer:
             regions = [picture.regions[place] for place in places.values()]
             try:
                 views = setting.prompt(picture.image, regions, setting.geometry or NOMINAL)
-            except UserError:  # layers that the stand-in for an unknown backbone lacks
-                if setting.geometry is not None:
-                    raise
+            except _UNDRAWABLE as error:  # layers that this backbone, or the stand-in for an unknown one, lacks
+                log.warning("a view is not shown: %s", error)
                 return {}
             for i, (slot, region) in enumerate(zip(places, regions, strict=True)):
                 parts = [self._view(views, c, i, region, picture, setting.geometry) for c in views.components]

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.measure import formats
+from benchmarks.measure.decisions import NEAR_TIE
 from benchmarks.measure.metrics import scored
 from benchmarks.measure.recombination import search_view_weights, view_scores, weight_views
-from benchmarks.measure.statistics import RESAMPLES
+from benchmarks.measure.statistics import FEW_CLUSTERS, RESAMPLES
 from benchmarks.published.verdicts import Verdict
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
@@ -106,7 +107,14 @@ def _main(table: Table) -> Grid:
     ]
     before = (" ".join([*common, *([_SUBSET_STAMP] if table.subset else [])]),) if common or table.subset else ()
     labels = tuple(column.label for column in table.columns)
-    return Grid("Accuracy", (*header, *labels, *groups), tuple(body), before, (*table.notes, *spread))
+    notes = (*table.notes, *spread, *((formats.FEW_NOTE,) if _few(table) else ()))
+    return Grid("Accuracy", (*header, *labels, *groups), tuple(body), before, notes)
+
+
+def _few(table: Table) -> bool:
+    """Whether an interval of the table is missing or marked, for lack of samples."""
+    intervals = [run.metrics["interval"] for run in table.cells.values()]
+    return any(interval and interval["clusters"] < FEW_CLUSTERS for interval in intervals)
 
 
 def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:
@@ -212,11 +220,11 @@ def _views(table: Table) -> Grid | None:
         components = run.info.get("components") or []
         if table.kind != "pointcloud" or not all("/view" in name for name in components) or not components:
             continue
-        rows = scored(run.frame)
-        if not len(rows):
+        if run.metrics["accuracy"] is None:
             continue
         how = (run.identity.get("prompt") or {}).get("combine", "sum")
-        scores, labels = view_scores(run.frame, components, how), rows["target"].to_numpy()
+        stored = run.records(("status", "target", "component_scores"))
+        scores, labels = view_scores(stored, components, how), scored(stored)["target"].to_numpy()
         equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
         body.append((*names[row], column.label, *map(formats.percent, (equal.accuracy, best.accuracy)), weights))
@@ -229,7 +237,7 @@ def _views(table: Table) -> Grid | None:
 
 def _details(table: Table) -> Grid:
     names = _row_names(table)
-    counts = ("n", "samples", "unscored", "ties", "fallback", "dropped", "outside")
+    counts = ("n", "samples", "unscored", "ties", "near_ties", "fallback", "dropped", "outside")
     body = tuple(
         (
             *names[row],
@@ -245,11 +253,15 @@ def _details(table: Table) -> Grid:
         "Samples",
         "Unscored",
         "Ties",
+        "Near ties",
         "Fallback",
         "Dropped",
         "Outside",
         "Ties at random",
         "Run",
     )
-    note = "Ties go to the lowest index; `Ties at random` is the accuracy expected if chance broke them."
-    return Grid("Runs", (*_row_header(table), "Data", *header), body, after=(note,))
+    notes = (
+        "Ties go to the lowest index; `Ties at random` is the accuracy expected if chance broke them.",
+        f"`Near ties` have a margin below {NEAR_TIE:g}: another machine may decide them otherwise.",
+    )
+    return Grid("Runs", (*_row_header(table), "Data", *header), body, after=notes)

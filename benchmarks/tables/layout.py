@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from benchmarks.measure.statistics import Comparison, compare
-from benchmarks.records.runs import Run, differences
+from benchmarks.records.run import Run
+from benchmarks.records.runs import differences
 
 _DATASET_ORDER = ("refcoco", "refcoco_plus", "refcocog")
 _SPLIT_ORDER = ("val", "testA", "testB", "test")

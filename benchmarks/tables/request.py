@@ -10,7 +10,9 @@ from pathlib import Path
 
 from benchmarks.published.figures import Expectation, load_expectations
 from benchmarks.published.verdicts import Verdict, contradicted, verdicts
-from benchmarks.records.runs import Choice, Run, discover, select, usable
+from benchmarks.records.folder import write_texts
+from benchmarks.records.run import Run
+from benchmarks.records.runs import Choice, find, select, usable
 from benchmarks.tables.beside import TITLE, Place
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Table, build
@@ -125,11 +127,11 @@ def choose(root: Path, task: str | None, experiment: str | None, allow_subset: b
     Raises:
         UserError: If there are none; it says where they were looked for and how to make some.
     """
-    runs = discover(root)
-    runs = runs if task is None else select(runs, task=task)
+    found = find(root)
+    runs = found.runs if task is None else select(found.runs, task=task)
     runs = runs if experiment is None else [run for run in runs if run.in_experiment(experiment)]
     runs = runs if data is None else [run for run in runs if run.embedded == (data == "embedded")]
-    choice = usable(runs, allow_subset)
+    choice = usable(runs, allow_subset, found.damaged)
     if choice.runs:
         return choice
     wanted = "".join(
@@ -140,7 +142,9 @@ def choose(root: Path, task: str | None, experiment: str | None, allow_subset: b
             f"the {len(choice.subsets)} finished runs{wanted} under {root} are on subsets, "
             "which a table takes only with --allow-subset"
         )
-    unfinished = f" ({len(choice.unfinished)} unfinished: see python -m benchmarks.status)" if choice.unfinished else ""
+    rest = {"unfinished": len(choice.unfinished), "damaged": len(choice.damaged)}
+    others = ", ".join(f"{count} {name}" for name, count in rest.items() if count)
+    unfinished = f" ({others}: see python -m benchmarks.status)" if others else ""
     raise UserError(
         f"no finished runs{wanted} under {root}{unfinished}. Make some with: "
         "python -m benchmarks task=rec/shapes prompt=plain,foveal -m"
@@ -166,12 +170,19 @@ def left_out(choice: Choice, table: Table) -> list[str]:
     notes += [f"Left out: {subsets} runs on subsets (`--allow-subset` takes them)."] if subsets else []
     older = here(choice.superseded)
     why = "of the same labels with earlier weights, data or code versions; the newest finished ones are shown"
-    return notes + ([f"Left out: {older} superseded runs ({why})."] if older else [])
+    notes += [f"Left out: {older} superseded runs ({why})."] if older else []
+    return [*notes, *damage(choice)]
+
+
+def damage(choice: Choice) -> list[str]:
+    """Notes on what was to be a run and cannot be used, whatever it was of."""
+    many = len(choice.damaged)
+    head = [f"**Damaged: {many} {'run is' if many == 1 else 'runs are'} left out.**"] if many else []
+    return head + [f"Damaged: {one.reason.rstrip('.')}." for one in choice.damaged]
 
 
 def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, request: Request) -> None:
-    """Writes the files of one table."""
-    request.out.mkdir(parents=True, exist_ok=True)
+    """Writes the files of one table, all of them or none."""
     files: dict[str, str] = {}
     if "md" in request.formats:
         files[f"{stem}.md"] = markdown(page)
@@ -181,8 +192,5 @@ def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, req
         files[f"{stem}.csv"] = cells_csv(table)
         files[f"{stem}_slices.csv"] = slices_csv(table)
         files[f"{stem}_published.csv"] = published_csv(found)
-    for name, content in files.items():
-        if content:
-            (request.out / name).write_text(content, encoding="utf-8")
-        else:
-            (request.out / name).unlink(missing_ok=True)  # of an earlier call with other runs
+    # What is empty now may be there from an earlier call with other runs.
+    write_texts({request.out / name: content or None for name, content in files.items()})

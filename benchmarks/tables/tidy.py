@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.published.verdicts import NOT_RUN, Verdict
-from benchmarks.records.runs import Run
+from benchmarks.records.run import Run
 from benchmarks.tables.layout import Column, Paired, Row, Table
 
 _CLASS = ("top1", "top5", "class_mean_top1", "class_mean_top5")
@@ -90,15 +91,16 @@ def _cell(row: Row, column: Column, run: Run, table: Table) -> dict[str, Any]:
 def _comparison(pair: Paired | None) -> dict[str, Any]:
     result = pair.result if pair else None
     boot = result.bootstrap if result else None
+    known = result if result and not math.isnan(result.bootstrap.p_value) else None
     return {
         "baseline_run": pair.baseline.run_id if pair and pair.baseline else None,
         "difference": boot.difference if boot else None,
-        "difference_low": boot.low if boot else None,
-        "difference_high": boot.high if boot else None,
-        "p_bootstrap": boot.p_value if boot else None,
+        "difference_low": known.bootstrap.low if known else None,
+        "difference_high": known.bootstrap.high if known else None,
+        "p_bootstrap": known.bootstrap.p_value if known else None,
         "only_this": result.only_first if result else None,
         "only_baseline": result.only_second if result else None,
-        "p_mcnemar": result.mcnemar_p if result else None,
+        "p_mcnemar": known.mcnemar_p if known else None,
         "pairs": result.pairs if result else None,
     }
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.measure.decisions import decide_class, decide_rec
-from benchmarks.records.record import Record, write_part
+from benchmarks.records.record import RECORD_SCHEMA, Record, write_part
+from benchmarks.settings.identity import run_id
 
 
 def rec_records(
@@ -80,8 +83,8 @@ def unscored(record: Record) -> Record:
     return Record(**{**vars(record), **blank, "status": "unscored", "error": "image is broken"})
 
 
-def run_info(run_id: str, expected: int, **changes: Any) -> dict[str, Any]:
-    """A run.json of schema 1; `changes` replace top-level entries, and update `labels` and `identity`."""
+def run_info(name: str, expected: int, **changes: Any) -> dict[str, Any]:
+    """A run.json of schema 1, whose id may be any; `changes` replace entries, and update `labels` and `identity`."""
     labels = {
         "task": "rec/shapes",
         "split": "val",
@@ -104,7 +107,7 @@ def run_info(run_id: str, expected: int, **changes: Any) -> dict[str, Any]:
     } | changes.pop("identity", {})
     info = {
         "schema": 1,
-        "run_id": run_id,
+        "run_id": name,
         "status": "complete",
         "started": "2026-01-01T00:00:00+00:00",
         "finished": "2026-01-01T00:01:00+00:00",
@@ -123,18 +126,34 @@ def run_info(run_id: str, expected: int, **changes: Any) -> dict[str, Any]:
     return info | changes
 
 
-def write_run(root: Path, run_id: str, records: Sequence[Record], parts: int = 1, **changes: Any) -> Path:
-    """Writes a run folder and returns it; records are dealt out over the parts as shards would."""
-    expected = changes.pop("expected", len(records))
-    info = run_info(run_id, expected, **changes)
+def write_run(root: Path, name: str, records: Sequence[Record], parts: int = 1, **changes: Any) -> Path:
+    """Writes a run folder of schema 1 and returns it; records are dealt out over the parts as shards would."""
+    info = run_info(name, changes.pop("expected", len(records)), **changes)
+    return _written(root, info, records, parts)
+
+
+def write_new_run(root: Path, records: Sequence[Record], parts: int = 1, **changes: Any) -> Path:
+    """The same as today's runner writes it: the id is the hash of the identity, and every part carries it."""
+    info = run_info("", changes.pop("expected", len(records)), **changes)
+    info |= {"schema": 2, "run_id": run_id(info["identity"])}
+    return _written(root, info, records, parts)
+
+
+def _written(root: Path, info: dict[str, Any], records: Sequence[Record], parts: int) -> Path:
     labels = info["labels"]
     backbone = labels["backbone"].replace("/", "--")
-    folder = root / labels["task"] / labels["split"] / backbone / labels["prompt"] / run_id
+    folder = root / labels["task"] / labels["split"] / backbone / labels["prompt"] / info["run_id"]
     (folder / "records").mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
     for part in range(parts):
-        write_part(records[part::parts], folder / "records" / f"part-{part:05d}.parquet")
+        write = write_part if info["schema"] > 1 else write_old_part
+        write(records[part::parts], folder / "records" / f"part-{part:05d}.parquet", info["run_id"])
     return folder
+
+
+def write_old_part(records: Sequence[Record], path: Path, _: str = "") -> None:
+    """A part as schema version 1 had it: it does not say of which run it is."""
+    pq.write_table(pa.Table.from_pylist([vars(record) for record in records], schema=RECORD_SCHEMA), path)
 
 
 def write_pair(

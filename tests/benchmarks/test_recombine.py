@@ -16,7 +16,7 @@ from falip import UserError
 
 def stored(records, folder: Path, name: str = "part") -> pd.DataFrame:
     """As a table would read them, so that types are those of the files."""
-    write_part(records, folder / f"{name}.parquet")
+    write_part(records, folder / f"{name}.parquet", "a run")
     return read_parts([folder / f"{name}.parquet"])
 
 

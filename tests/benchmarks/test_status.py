@@ -30,7 +30,7 @@ def test_a_broken_folder_is_listed_and_does_not_hide_the_others(tmp_path, capsys
     (write_run(tmp_path, "bbb", rec_records(), labels={"prompt": "crop"}) / "run.json").write_text("{")
     assert main(["--runs", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "unreadable" in out and "Delete the folder" in out and "18 of 18" in out
+    assert "damaged" in out and "Delete the folder" in out and "18 of 18" in out
 
 
 def test_no_runs_is_an_answer(tmp_path, capsys):

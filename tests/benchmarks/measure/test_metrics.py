@@ -25,13 +25,13 @@ def answer(name: str, label: int, scores: list[float], group: str = "") -> Recor
 
 
 def test_accuracy_is_over_scored_queries_and_the_others_are_counted():
-    records = rec_records(skill=9)
+    records = rec_records(images=12, skill=9)
     figures = rec_metrics(frame_of([unscored(records[0]), *records[1:]]))
     assert figures["accuracy"] == 1.0
-    assert figures["counts"]["n"] == 17 and figures["counts"]["unscored"] == 1
-    assert figures["interval"]["method"] == "wilson" and figures["interval"]["n"] == 17
+    assert figures["counts"]["n"] == 35 and figures["counts"]["unscored"] == 1
+    assert figures["interval"]["method"] == "wilson" and figures["interval"]["n"] == 35
     assert (figures["chance"], figures["oracle"]) == (0.25, 1.0)
-    assert figures["slices"]["colour"]["n"] + figures["slices"]["shape"]["n"] == 17
+    assert figures["slices"]["colour"]["n"] + figures["slices"]["shape"]["n"] == 35
 
 
 def test_nothing_scored_gives_no_accuracy_and_no_error():

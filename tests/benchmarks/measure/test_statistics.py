@@ -48,16 +48,42 @@ def test_clusters_widen_the_interval_of_answers_that_go_together():
 
 @pytest.mark.parametrize("answer", [0, 1])
 def test_equal_answers_get_wilsons_interval(answer):
-    ours = cluster_interval([answer] * 12, list("aaabbbcccddd"))
+    ours = cluster_interval([answer] * 12, list("abcdefghijkl"))
     wilson = binomtest(12 * answer, 12).proportion_ci(method="wilson")
-    assert (ours.low, ours.high, ours.method) == (wilson.low, wilson.high, "wilson")
+    assert (ours.low, ours.high, ours.method) == (pytest.approx(wilson.low), pytest.approx(wilson.high), "wilson")
     assert ours.high - ours.low > 0.1
 
 
-def test_one_image_gives_no_interval():
-    ours = cluster_interval([0, 1, 1], ["a", "a", "a"])
-    assert ours.mean == pytest.approx(2 / 3)
-    assert np.isnan(ours.low) and ours.method == "none"
+@pytest.mark.parametrize("images", [1, 2, 9])
+@pytest.mark.parametrize("answers", [[0, 1, 1], [1, 1, 1], [0, 0, 0]])
+def test_fewer_than_ten_images_give_no_interval_and_no_p(images, answers):
+    groups = np.repeat(np.arange(images), 3)
+    ours = cluster_interval(answers * images, groups)
+    assert ours.mean == pytest.approx(np.mean(answers)) and ours.clusters == images
+    assert np.isnan([ours.low, ours.high, ours.se]).all() and ours.method == "none"
+    boot = bootstrap_difference(answers * images, [0, 0, 0] * images, groups)
+    assert boot.difference == pytest.approx(np.mean(answers))
+    assert np.isnan([boot.low, boot.high, boot.p_value]).all()
+
+
+def test_ten_images_give_both():
+    groups = np.repeat(np.arange(10), 3)
+    assert not np.isnan(cluster_interval([0, 1, 1] * 10, groups).low)
+    assert not np.isnan(bootstrap_difference([0, 1, 1] * 10, [0, 0, 1] * 10, groups).p_value)
+
+
+@pytest.mark.parametrize(("samples", "clusters"), [(60, 12), (300, 100), (40, 40)])
+def test_the_bootstrap_sums_what_it_draws_cluster_by_cluster(samples, clusters):
+    rng = np.random.default_rng(0)
+    groups = np.concatenate([np.arange(clusters), rng.integers(0, clusters, samples - clusters)])
+    first, second = rng.random(samples) < 0.6, rng.random(samples) < 0.5
+    ours = bootstrap_difference(first, second, groups, resamples=400, seed=7)
+    picks = np.random.default_rng(7).integers(0, clusters, size=(400, clusters))
+    order = list(dict.fromkeys(groups.tolist()))
+    difference = first.astype(float) - second
+    members = [np.flatnonzero(groups == name) for name in order]
+    drawn = [np.mean(np.concatenate([difference[members[k]] for k in row])) for row in picks]
+    assert (ours.low, ours.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), abs=1e-12)
 
 
 @pytest.mark.parametrize("missing", ["", None, float("nan")])
@@ -100,9 +126,10 @@ def test_chunks_of_the_bootstrap_do_not_show(monkeypatch):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 5)), min_size=2, max_size=40))
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=12, max_size=40))
 def test_swapping_the_runs_turns_the_difference_around(rows):
-    first, second, groups = map(np.asarray, zip(*rows, strict=True))
+    first, second = map(np.asarray, zip(*rows, strict=True))
+    groups = np.arange(len(rows)) % 12
     there = bootstrap_difference(first, second, groups, resamples=200)
     back = bootstrap_difference(second, first, groups, resamples=200)
     assert there.difference == pytest.approx(-back.difference)
@@ -124,7 +151,7 @@ def test_a_clear_difference_is_significant():
     assert boot.p_value < 0.001 and boot.low > 0.5
 
 
-@pytest.mark.parametrize(("wins", "losses"), [(9, 2), (5, 5), (0, 7)])
+@pytest.mark.parametrize(("wins", "losses"), [(9, 2), (5, 5), (0, 7), (1, 0), (0, 0), (300, 251), (1200, 1203), (3000, 2)])
 def test_mcnemar_is_that_of_statsmodels(wins, losses):
     first = np.array([1] * wins + [0] * losses + [1, 1, 0])
     second = np.array([0] * wins + [1] * losses + [1, 1, 0])
@@ -133,11 +160,11 @@ def test_mcnemar_is_that_of_statsmodels(wins, losses):
 
 
 def test_runs_are_compared_by_query_whatever_their_order():
-    a, b = rec_records(skill=3, seed=1), rec_records(skill=0, seed=2)
+    a, b = rec_records(images=12, skill=3, seed=1), rec_records(images=12, skill=0, seed=2)
     straight = compare(frame_of(a), frame_of(b), resamples=200)
     shuffled = compare(frame_of(a[::-1]), frame_of(b[5:] + b[:5]), resamples=200)
     assert straight == shuffled
-    assert straight.only_first > straight.only_second and straight.pairs == 18
+    assert straight.only_first > straight.only_second and straight.pairs == 36
 
 
 def test_unscored_queries_are_left_out_of_the_pairs_and_counted():

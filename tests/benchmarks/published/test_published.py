@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from fake_runs import rec_records, write_run
 
+from benchmarks.measure.decisions import decide_rec
 from benchmarks.published.figures import AVERAGES, CELLS, FOLDER, load_averages, load_expectations, load_figures
 from benchmarks.published.verdicts import contradicted, judge, lookup, verdicts
-from benchmarks.records.runs import EMBEDDED_TASKS, discover
+from benchmarks.records.run import EMBEDDED_TASKS
+from benchmarks.records.runs import discover
 from falip import UserError
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -136,11 +138,16 @@ def test_local_weights_are_judged_with_a_remark_and_other_changes_are_not(tmp_pa
     assert verdicts(changed, expect(tmp_path / "p"))[0].verdict == "not comparable"
 
 
+def wrong(record):
+    """The same query, answered by the reverse of its scores."""
+    return replace(record, **vars(decide_rec([-score for score in record.scores], record.candidate_correct)))
+
+
 def test_a_figure_that_one_of_two_readings_reproduces_is_not_contradicted(tmp_path):
     first = expect(tmp_path / "p", "50.0")
     second = [type(e)(**{**vars(e), "prompt": "foveal_too"}) for e in first]
     run(tmp_path)
-    half = [r if int(r.group[-1]) % 2 else replace(r, correct=False) for r in rec_records(skill=9)]
+    half = [r if int(r.group[-1]) % 2 else wrong(r) for r in rec_records(skill=9)]
     labels = {"task": "rec/refcoco", "split": "testA", "backbone": B16, "prompt": "foveal_too"}
     write_run(tmp_path / "runs", "bbb", half, labels=labels)
     runs = discover(tmp_path / "runs")

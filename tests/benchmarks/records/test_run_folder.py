@@ -114,8 +114,8 @@ def test_a_full_disk_leaves_the_old_file_and_no_rest(folder, monkeypatch):
 def test_a_part_appears_whole_or_not_at_all(folder, monkeypatch):
     seen = []
 
-    def spying(rows, path):
-        write_part(rows, path)
+    def spying(rows, path, run_id):
+        write_part(rows, path, run_id)
         seen.append([p.name for p in folder.parts()])
 
     monkeypatch.setattr(run_folder, "write_part", spying)

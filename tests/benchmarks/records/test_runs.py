@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fake_runs import class_records, rec_records, write_run
 
-from benchmarks.records.runs import differences, discover, group, read_run, select, usable
+from benchmarks.records.run import read_run
+from benchmarks.records.runs import differences, discover, group, select, usable
 from falip import UserError
 
 FROZEN = Path(__file__).parent / "frozen_run"
@@ -94,7 +95,7 @@ def test_the_same_run_in_two_places_counts_once(tmp_path):
         (lambda info: json.dumps(info | {"schema": 99}), "schema 99, this version reads 1"),
         (lambda info: json.dumps({k: v for k, v in info.items() if k != "run_id"}), "lacks run_id"),
         (lambda info: json.dumps(info | {"labels": {"task": "rec/shapes"}}), "lacks labels.backbone, labels.prompt"),
-        (lambda info: "[]", "schema None"),
+        (lambda info: "[]", "does not hold a JSON object"),
     ],
 )
 def test_a_run_json_that_cannot_be_used_is_named(change, message, tmp_path):

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 from fake_runs import write_run
-from scenes import config, scene_records
+from scenes import config, identity_of, scene_records
 from small_jobs import small_job
 
-from benchmarks.data.shapes import ReferringShapes
 from benchmarks.report.__main__ import main
 
 
@@ -42,8 +41,9 @@ def write_scenes(tmp_path: Path) -> Callable[..., Path]:
     def written(run_id: str, prompt: str = "foveal", scenes: int = 3, text: str | None = None, **changes) -> Path:
         stored = config("task=rec/shapes", f"prompt={prompt}", f"task.dataset.scenes={scenes}")
         records = scene_records(scenes, int(run_id[:4], 16), text)
-        task = {"dataset": ReferringShapes(scenes=scenes).identity}
-        identity = {"task": task, **changes.pop("identity", {})}
+        identity = identity_of(stored)
+        identity["task"] |= {"dataset": changes.pop("dataset", identity["task"]["dataset"])}
+        identity |= changes.pop("identity", {})
         labels = {"prompt": prompt, **changes.pop("labels", {})}
         write_run(
             tmp_path / "runs", run_id, records, **{"config": stored, "labels": labels, "identity": identity, **changes}

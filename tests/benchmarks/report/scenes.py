@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -9,7 +11,9 @@ from omegaconf import OmegaConf
 from benchmarks.data.shapes import ReferringShapes
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
+from benchmarks.settings.building import build
 from benchmarks.settings.choices import CONFIGS
+from benchmarks.settings.identity import describe
 
 EVIL = "<img src=x onerror=hacked=1></script><script>hacked=2</script>&quot;'`**"
 
@@ -18,6 +22,14 @@ def config(*overrides: str) -> dict:
     """A composed configuration as run.json stores it."""
     with initialize_config_dir(str(CONFIGS.resolve()), version_base="1.3"):
         return OmegaConf.to_container(compose("run", list(overrides)), resolve=True)  # pyright: ignore[reportReturnType]
+
+
+def identity_of(stored: dict) -> dict:
+    """Prompt and task as the identity of a run has them."""
+    task, prompt = build(stored["task"], "task"), build(stored["prompt"], "prompt")
+    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template", "limit")}
+    described = describe(rules) | {"type": type(task).__name__, "version": task.version, "dataset": task.dataset.identity}
+    return json.loads(json.dumps({"prompt": describe(prompt), "task": described}))
 
 
 def scene_records(scenes: int, seed: int = 0, text: str | None = None) -> list[Record]:

@@ -13,8 +13,11 @@ from scenes import EVIL, config
 from benchmarks.report.__main__ import main
 from benchmarks.report.charts import Point, dot_plot, heat_map, line_plot
 from benchmarks.report.page import marked, script_json
+from benchmarks.report.plots import _bins
 from benchmarks.report.restore import rebased
 from benchmarks.report.thumbnails import LEVELS, encode, thumbnails
+from benchmarks.tasks.rec import ReferringExpressions
+from falip import UserError
 
 
 def content(page) -> dict:
@@ -100,8 +103,10 @@ def test_attention_is_computed_once_and_kept(smoke, tmp_path, monkeypatch):
 def test_without_the_data_the_overview_still_builds(tmp_path, capsys):
     stored = config("task=rec/refcoco", f"data_root={tmp_path}/none")
     write_pair(tmp_path / "runs", task="rec/refcoco")
+    task = {"type": "ReferringExpressions", "version": ReferringExpressions.version, "dataset": {"name": "refcoco"}}
     for path in (tmp_path / "runs").rglob("run.json"):
         info = json.loads(path.read_text())
+        info["identity"]["task"] = task | {"name": "rec/refcoco", "split": "val"}
         path.write_text(json.dumps(info | {"config": stored}))
     assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
     found = content(tmp_path / "page.html")
@@ -118,7 +123,7 @@ def test_a_run_without_configuration_is_shown_without_pictures(tmp_path):
 
 
 def test_pictures_of_another_version_of_the_data_are_not_shown(write_scenes, tmp_path):
-    runs = write_scenes("aaaa00000000", identity={"task": {"dataset": {"name": "shapes", "generator_version": -1}}})
+    runs = write_scenes("aaaa00000000", dataset={"name": "shapes", "generator_version": -1})
     assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
     found = content(tmp_path / "page.html")
     assert "'generator_version': -1" in found["groups"][0]["note"]
@@ -182,3 +187,73 @@ def test_charts_put_shares_where_they_belong():
     assert (len(lines.series[1].marks), lines.series[1].path) == (1, "")
     heat = heat_map("t", "c", [[0.0, 1.0], [0.5, 0.2]])
     assert (heat.cells[0].colour, heat.cells[1].colour) == ("#440154", "#fde725")
+
+
+def test_what_cannot_be_brought_back_is_said_and_the_rest_is_shown(write_scenes, tmp_path):
+    write_scenes("aaaa00000000", "plain")
+    runs = write_scenes("bbbb00000000", identity={"prompt": {"type": "mine.Prompt", "version": 1}})
+    assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
+    (group,) = content(tmp_path / "page.html")["groups"]
+    assert "No views of foveal: its prompt 'mine.Prompt' is none of this project's" in group["note"]
+    views = [sample["views"] for sample in content(tmp_path / "page.html")["samples"]]
+    assert all(one[0] and not one[1] for one in views)
+
+
+def test_layers_that_the_backbone_lacks_end_no_report(write_scenes, tmp_path, caplog):
+    runs = write_scenes("aaaa00000000", identity={"prompt": {"type": "Foveal", "version": 1, "layers": 99}})
+    assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
+    assert "layers=99" in caplog.text
+
+
+@pytest.mark.parametrize("sizes", [[0.25] * 7, [0.25] * 9 + [0.3], [0.1, 0.9], [0.0]])
+def test_targets_of_one_size_and_of_hardly_another_are_binned(sizes):
+    for values in (100 * np.array(sizes), np.array(sizes) * 0 + np.arange(len(sizes)) % 2):
+        for whole in (False, True):
+            bins = _bins(values, whole=whole)
+            held = sum((values >= low) & (values <= high) for low, high, _ in bins)
+            assert (held == 1).all()
+
+
+def test_a_page_of_scenes_whose_targets_have_one_size(write_scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.report.views._target_shares", lambda sample: {q.id: 0.25 for q in sample.queries})
+    assert main([str(write_scenes("aaaa00000000")), "--out", str(tmp_path / "page.html")]) == 0
+
+
+def test_hundreds_of_methods_leave_fewer_samples_and_say_so(write_scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.report.page.ANSWERS", 30)
+    for k in range(3):
+        runs = write_scenes(f"{k:04x}00000000", scenes=6, labels={"prompt": f"foveal,alpha={k}"})
+    assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
+    found = content(tmp_path / "page.html")
+    assert 0 < len(found["samples"]) < 6
+    assert f"{len(found['samples'])} samples are shown" in found["groups"][0]["note"]
+
+
+def test_a_full_disk_leaves_the_page_that_was_there(write_scenes, tmp_path, monkeypatch, capsys):
+    out, runs = tmp_path / "page" / "index.html", write_scenes("aaaa00000000")
+    assert main([str(runs), "--out", str(out)]) == 0
+    before = out.read_bytes()
+
+    def full(path, _):
+        path.write_bytes(b"begun")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmarks.report.__main__._write", full)
+    assert main([str(runs), "--out", str(out)]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert out.read_bytes() == before and [path.name for path in out.parent.iterdir()] == ["index.html"]
+
+
+def test_attention_says_what_it_does_from_the_start_and_goes_on_without_model(write_scenes, tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    write_scenes("aaaa00000000", "plain")
+    runs = write_scenes("bbbb00000000")
+
+    def absent(name, **_):
+        assert "attention of 6 samples under 2 methods" in caplog.text
+        raise UserError(f"there is no model {name}")
+
+    monkeypatch.setattr("falip.load_backbone", absent)
+    assert main([str(runs), "--out", str(tmp_path / "page.html"), "--attention"]) == 0
+    assert "No attention of plain: there is no model tiny" in content(tmp_path / "page.html")["groups"][0]["note"]
+    assert "attention 2/2" in caplog.text

@@ -1,0 +1,100 @@
+"""Whether the decisions of a part of records follow from the scores stored beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from benchmarks.measure.decisions import decide_all
+from falip.errors import UserError
+
+_DECIDED = ("prediction", "correct", "score", "margin", "rank", "oracle", "chance", "ties", "tie_accuracy", "dropped")
+# What is needed to work decisions out again, and what is compared then.
+CHECKED = ("id", "group", "candidates", "target", *_DECIDED, "scores", "candidate_correct", "status")
+
+
+def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
+    """Works every decision out again.
+
+    Args:
+        records: With the columns `CHECKED`.
+        paths: The file of each record, for the message.
+
+    Raises:
+        UserError: If a decision does not follow from its scores; it names the file and the query.
+    """
+    scored = is_scored(records)
+    _first(paths, records, ~scored & (texts(records["status"]) != "unscored"), "its status is neither scored nor unscored")
+    rows = records if scored.all() else records.filter(pa.array(scored)).combine_chunks()
+    if not len(rows):
+        return
+    path = paths[scored]
+    scores, starts = ragged(rows["scores"])
+    flags, ends = ragged(rows["candidate_correct"])
+    target, candidates = (rows[name].to_numpy().astype(np.int64) for name in ("target", "candidates"))
+    boxes = np.diff(ends) > 0  # of classes only the index of the right one is stored
+    _first(path, rows, np.diff(starts) == 0, "it has no scores")
+    _first(path, rows, np.diff(starts) != candidates, "it has not one score for each candidate")
+    _first(path, rows, boxes & (np.diff(ends) != candidates), "it does not say of each candidate whether it is right")
+    _first(path, rows, ~boxes & ((target < 0) | (target >= candidates)), "its target is none of the classes")
+    right = _right(starts, target, boxes, flags)
+    finite = np.isfinite(scores) | (np.isnan(scores) & np.repeat(boxes, candidates))  # NaN is a box without area
+    _first(path, rows, ~np.logical_and.reduceat(finite, starts[:-1]), "it has scores that are not finite")
+    kept = np.add.reduceat(~np.isnan(scores), starts[:-1], dtype=np.int64)
+    _first(path, rows, kept == 0, "none of its candidates has a score")
+    _compare(path, rows, decide_all(scores, starts, right))
+    any_right = np.logical_or.reduceat(right, starts[:-1])
+    aimed = np.where(target >= 0, right[starts[:-1] + np.clip(target, 0, candidates - 1)], ~any_right)
+    _first(path, rows, ~aimed | (target >= candidates), "its target is not a right candidate")
+
+
+def _right(
+    starts: NDArray[np.int64], target: NDArray[np.int64], boxes: NDArray[np.bool_], flags: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    sizes = np.diff(starts)
+    place = np.arange(starts[-1]) - np.repeat(starts[:-1], sizes)
+    right = place == np.repeat(target, sizes)
+    right[np.repeat(boxes, sizes)] = flags
+    return right
+
+
+def _compare(path: NDArray[np.object_], rows: pa.Table, found: object) -> None:
+    for name in _DECIDED:
+        stored, expected = rows[name].to_numpy(zero_copy_only=False), getattr(found, name)
+        wrong = stored != expected
+        if wrong.any():
+            k = int(np.argmax(wrong))
+            words = f"its {name} is {stored[k]}, and from its scores follows {expected[k]}"
+            raise _refused(path, rows, k, words)
+
+
+def texts(column: pa.ChunkedArray) -> NDArray[np.object_]:
+    """A column of texts as an array of objects."""
+    return np.asarray(column.to_numpy(), dtype=object)
+
+
+def is_scored(records: pa.Table) -> NDArray[np.bool_]:
+    """Which records have a decision."""
+    return texts(records["status"]) == "scored"
+
+
+def ragged(column: pa.ChunkedArray) -> tuple[NDArray, NDArray[np.int64]]:
+    """The values of a column of lists, one list after the other, and where each begins, with the end at last."""
+    lists = column.combine_chunks()
+    if isinstance(lists, pa.ChunkedArray):  # where there are no rows at all
+        lists = pa.concat_arrays(lists.chunks) if lists.num_chunks else pa.array([], column.type)
+    lengths = lists.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
+    return lists.flatten().to_numpy(zero_copy_only=False), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _first(path: NDArray[np.object_], rows: pa.Table, wrong: NDArray[np.bool_], why: str) -> None:
+    if wrong.any():
+        raise _refused(path, rows, int(np.argmax(wrong)), why)
+
+
+def _refused(path: NDArray[np.object_], rows: pa.Table, k: int, why: str) -> UserError:
+    return UserError(
+        f"{path[k]} was edited or is damaged: of the query {rows['id'][k].as_py()!r}, {why}. Delete it and give the "
+        "command of its run again, which does the rest."
+    )
