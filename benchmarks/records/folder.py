@@ -119,6 +119,14 @@ class RunFolder:
                 raise UserError(f"{path} cannot be deleted: {error.strerror or error}. Delete it by hand.") from error
 
     @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Lets shards finish one after the other."""
+        from filelock import FileLock
+
+        with FileLock(self.path / ".finish.lock"):
+            yield
+
+    @contextmanager
     def locked(self, shard: tuple[int, int]) -> Iterator[None]:
         """Keeps a second process from the same shard of the same run."""
         from filelock import FileLock, Timeout

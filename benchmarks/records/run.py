@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.records.checking import is_scored, ragged, texts
-from benchmarks.records.folder import RECORDS_FOLDER, RUN_FILE
+from benchmarks.records.folder import RECORDS_FOLDER, RUN_FILE, UNIDENTIFIED
 from benchmarks.records.record import RECORD_SCHEMA, SCHEMA_VERSION, Counts, Owner, count_records, read_table
 from benchmarks.records.run_file import check_shape, read_object, unusable
 from benchmarks.settings.identity import classify, run_id
@@ -251,9 +251,14 @@ def read_run(folder: Path) -> Run:
         raise unusable(path, problem)
     if not re.fullmatch(r"[\w.-]{1,80}", info["run_id"], flags=re.ASCII):
         raise unusable(path, f"has run_id {info['run_id'][:80]!r}, which is no hash")
-    if info["schema"] > 1:
+    if info["schema"] > 1 and not _is_unidentified(folder, info):
         _check_id(folder, info)
     return Run(folder, info)
+
+
+def _is_unidentified(folder: Path, info: Mapping[str, Any]) -> bool:
+    """Whether it says no more than why a run failed before its identity was known."""
+    return not info.get("identity") and info["status"] == FAILED and folder.name.startswith(UNIDENTIFIED)
 
 
 def _check_id(folder: Path, info: Mapping[str, Any]) -> None:

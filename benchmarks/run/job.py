@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.data.files import sha256
 from benchmarks.records.folder import METRICS_FILE, RunFolder, write_json
-from benchmarks.records.record import SCHEMA_VERSION, Record
+from benchmarks.records.record import Counts, Record
 from benchmarks.run import provenance
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.settings.building import build, checked_arguments
 from benchmarks.settings.identity import classify, describe, kind_of, leaves, run_id
+from benchmarks.settings.sources import changed_sources, source_hashes
 from benchmarks.settings.subset import subset
 from benchmarks.settings.sweep import Asked
 from benchmarks.tasks import Task
@@ -117,10 +118,13 @@ class Job:
     def wants_running(self) -> bool:
         """Whether something is missing and `runtime.overwrite` allows to make it; logs why not."""
         info, title = self.folder.info or {}, self.title
-        recorded = len(self.folder.frame()) if info else 0
-        complete = info.get("status") == "complete" and recorded == self.expected
+        counts = self.folder.counts() if info else Counts(0, 0)
+        recorded = counts.scored + counts.unscored
+        # What could not be scored is missing: its data may have been mended since.
+        complete = info.get("status") == "complete" and counts.scored == self.expected
         if self.runtime.dry_run:
             state = "complete" if complete else f"{recorded} of {self.expected} recorded"
+            state += f", {counts.unscored} of them unscored" if counts.unscored else ""
             log.info("%s: run %s, %s (%s)", title, self.folder.path.name, state, self.folder.path)
             return False
         policy = self.runtime.overwrite
@@ -136,9 +140,23 @@ class Job:
         if (complete and policy != "always") or (info and policy == "never"):
             if complete:  # else another process may be at it, and run.json is its own
                 self.claim()
+                self._compare_sources(info)
             log.info("%s: %s already, nothing to do (%s)", title, "complete" if complete else "begun", self.folder.path)
             return False
         return True
+
+    def _compare_sources(self, info: Mapping[str, Any]) -> None:
+        changed = changed_sources(info.get("sources") or {}, self._sources)
+        if changed:
+            log.warning(
+                "%s: the code of %s has changed since these records were made. If that moves numbers, raise its version, "
+                "or make the records again with runtime.overwrite=always.",
+                self.title, ", ".join(changed),
+            )  # fmt: skip
+
+    @cached_property
+    def _sources(self) -> dict[str, str]:
+        return source_hashes(self.prompt, self.task)
 
     def claim(self) -> None:
         """Notes that this experiment too asks for a run that is there."""
@@ -151,13 +169,13 @@ class Job:
 
     def start(self) -> tuple[RunTexts, frozenset[str], list[int]]:
         """Writes that the run has begun; returns its texts, the samples recorded, and indices of those that are not."""
-        done = frozenset(self.folder.frame()["group"])
+        done = self.folder.done()
         index, (shard, shards) = self.task.dataset.index, self.runtime.part
         todo = [i for i in self.samples[shard::shards] if index[i].id not in done]
         queries = sum(index[i].queries for i in todo)
         log.info(
             "%s: %d queries in %d pictures to do, %d recorded already%s (%s)",
-            self.title, queries, len(todo), self.expected - queries if shards == 1 else len(self.folder.frame()),
+            self.title, queries, len(todo), self.expected - queries if shards == 1 else self.folder.counts().scored,
             f"; a subset of {self.task.limit}, not comparable" if self.task.limit else "", self.folder.path,
         )  # fmt: skip
         self._name_doubles()
@@ -183,25 +201,28 @@ class Job:
         from benchmarks.measure.formats import accuracy  # statistics take a second to load, and a complete run needs none
         from benchmarks.measure.metrics import metrics_for
 
-        info, frame = self._started, self.folder.frame()
-        shares = self.identity["task"]["dataset"].get("group_shares")
-        metrics = metrics_for(self.labels["task"].split("/")[0], frame, shares)
-        write_json(self.folder.path / METRICS_FILE, metrics)
-        counts = metrics["counts"]
-        info["counts"] |= {
-            "scored": counts["n"],
-            "truncated_texts": texts.truncated(self.backbones),
-            **{key: counts[key] for key in ("unscored", "fallback", "ties", "dropped", "outside", "samples")},
-        }
-        info["timing"] = {stage: round(value, 3) for stage, value in sorted(seconds.items())}
-        if len(frame) == self.expected:
-            info |= {"status": "complete", "finished": now()}
-        elif self.runtime.part == (0, 1):
-            raise UserError(
-                f"{self.folder.path} holds {len(frame)} records, and the index of the data set promised {self.expected}: "
-                "it counts other queries than it loads, or two queries have one id. Mend the data set's class."
-            )
-        self.folder.write_info(info)
+        self.folder.compact(self.runtime.part)
+        with self.folder.finishing():  # shards that end at the same moment: the last one sees all records
+            info, frame = self._started, self.folder.frame()
+            shares = self.identity["task"]["dataset"].get("group_shares")
+            metrics = metrics_for(self.labels["task"].split("/")[0], frame, shares)
+            write_json(self.folder.path / METRICS_FILE, metrics)
+            counts = metrics["counts"]
+            info["counts"] |= {
+                "scored": counts["n"],
+                "truncated_texts": texts.truncated(self.backbones),
+                **{key: value for key, value in counts.items() if key != "n"},
+            }
+            info["timing"] = {stage: round(value, 3) for stage, value in sorted(seconds.items())}
+            if len(frame) == self.expected:
+                info |= {"status": "complete", "finished": now()}
+            elif self.runtime.part == (0, 1):
+                raise UserError(
+                    f"{self.folder.path} holds {len(frame)} records, and the index of the data set promised "
+                    f"{self.expected}: it counts other queries than it loads, or two queries have one id. Mend the data "
+                    "set's class."
+                )
+            self.folder.write_info(info)
         log.info("%s: accuracy %s", self.labels["prompt"], accuracy(metrics))
 
     def _name_doubles(self) -> None:
@@ -221,13 +242,14 @@ class Job:
     def _info(self, subtracted: int) -> dict[str, Any]:
         previous, backbone = self.folder.info or {}, self.identity["backbone"][0]
         return {
-            "schema": SCHEMA_VERSION,
+            "schema": self.folder.schema,
             "run_id": self.folder.path.name,
             "status": "started",
             "started": previous.get("started") or now(),
             "finished": None,
             "labels": self.labels,
             "identity": self.identity,
+            "sources": self._sources,
             "components": previous.get("components") or [],
             "counts": {"expected": self.expected, "subtracted_texts": subtracted},
             "subset": self.task.limit is not None,

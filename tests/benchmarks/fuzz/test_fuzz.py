@@ -20,12 +20,12 @@ from fetch_targets import Fetching
 from harness import ONLY, HangError, Outcome, Target, attempt
 from raw_server import raw_serving
 from run_targets import spoiled_records, spoiled_run_json
-from small_jobs import composed
+from small_jobs import Job, composed
 from small_sources import picture
 from stand_in import isolate, shrink
 
 from benchmarks.acquire import coco, connection, download, sources, unpack
-from benchmarks.run.job import Job, Labels
+from benchmarks.settings.sweep import Labels
 from falip import UserError
 
 INPUTS = {

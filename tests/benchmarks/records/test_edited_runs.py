@@ -8,13 +8,12 @@ from dataclasses import replace
 import pytest
 from fake_runs import class_records, rec_records, unscored, write_new_run, write_old_part, write_run
 
-from benchmarks.data.samples import SampleInfo
 from benchmarks.recombine import main as recombine
 from benchmarks.records.folder import RunFolder
+from benchmarks.records.record import unscored as lost
 from benchmarks.records.record import write_part
 from benchmarks.records.run import read_run
 from benchmarks.records.runs import find, usable
-from benchmarks.run.evaluation import unscored as lost
 from falip import UserError
 
 BLUR = {"labels": {"prompt": "blur"}, "identity": {"prompt": {"type": "Blur", "version": 1}}}
@@ -152,7 +151,7 @@ def mended(tmp_path):
     records = rec_records()
     bad = [r for r in records if r.group == "image-002"]
     rest = [r for r in records if r.group != "image-002"]
-    first = [*rest, *lost(SampleInfo("image-002", len(bad), 4), "the picture is broken")]
+    first = [*rest, *lost("image-002", len(bad), 4, "the picture is broken")]
     return write_new_run(tmp_path, first, expected=len(records)), bad
 
 

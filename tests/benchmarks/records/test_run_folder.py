@@ -3,11 +3,9 @@ import json
 
 import pytest
 
-from benchmarks.data.samples import SampleInfo
 from benchmarks.records import folder as run_folder
 from benchmarks.records.folder import RunFolder, write_atomically, write_json
-from benchmarks.records.record import write_part
-from benchmarks.run.evaluation import unscored
+from benchmarks.records.record import unscored, write_part
 from falip import UserError
 
 LABELS = {"task": "rec/shapes", "split": "test", "backbone": "tiny", "prompt": "foveal"}
@@ -19,7 +17,7 @@ def folder(tmp_path):
 
 
 def records(name, queries=2):
-    return unscored(SampleInfo(name, queries, 3), "made by a test")
+    return unscored(name, queries, 3, "made by a test")
 
 
 def test_a_run_lives_under_its_labels_and_id(folder, tmp_path):

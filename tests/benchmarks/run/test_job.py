@@ -141,11 +141,11 @@ def test_a_run_killed_after_its_last_batch_is_finished_without_a_forward_pass(jo
 def test_a_full_disk_is_one_message_and_the_next_run_goes_on(job, monkeypatch):
     write, calls = run_folder.write_part, []
 
-    def filling(records, path):
+    def filling(records, path, run_id):
         calls.append(path)
         if len(calls) > 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(records, path)
+        write(records, path, run_id)
 
     monkeypatch.setattr(run_folder, "write_part", filling)
     with pytest.raises(UserError, match=r"No space left on device.*same command again"):
@@ -160,7 +160,7 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(job, monkeypatch):
 
 
 def test_a_disk_too_full_for_run_json_still_says_what_went_wrong(job, monkeypatch):
-    def full(records, path):
+    def full(records, path, run_id):
         monkeypatch.setattr(run_folder, "write_json", no_json)
         raise OSError(errno.ENOSPC, "No space left on device")
 
