@@ -160,7 +160,9 @@ def _weighted(counts: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray
     """Sums of values (clusters, k) by how often each is drawn; exact where they are whole, as answers are."""
     whole = bool((values == np.rint(values)).all()) and float(np.abs(values).max()) * counts.shape[1] < 2**24
     kind = np.float32 if whole else np.float64
-    return (counts.astype(kind) @ values.astype(kind)).astype(np.float64)
+    weights, columns = counts.astype(kind), np.ascontiguousarray(values.T.astype(kind))
+    # A matrix product would be shared out to threads, which on a busy machine wait for each other most of the time.
+    return np.stack([np.einsum("rc,c->r", weights, column) for column in columns], axis=1).astype(np.float64)
 
 
 def mcnemar_exact(first: ArrayLike, second: ArrayLike) -> tuple[int, int, float]:
