@@ -106,10 +106,11 @@ def _told(failed: Sequence[Failure]) -> int:
 
 def _tables(plan: Plan, strict: bool, words: Sequence[str]) -> int:
     """Writes the table of each experiment, of what is finished; 1 if a number differs and `strict` is set."""
+    from benchmarks.records.runs import find
     from benchmarks.tables.beside import Place
     from benchmarks.tables.request import Request, make, without_places
 
-    status = 0
+    status, found = 0, find(plan.results_root / "runs")
     sweeps = list(plan.sweeps())
     for experiment in dict.fromkeys(sweep.experiment for sweep in sweeps):
         places = [Place(s.task, split, plan.backbone) for s in sweeps if s.experiment == experiment for split in s.splits]
@@ -126,7 +127,7 @@ def _tables(plan: Plan, strict: bool, words: Sequence[str]) -> int:
             quiet=True,
         )
         try:
-            status = max(status, make(request))
+            status = max(status, make(request, found))
         except UserError as error:  # nothing finished of this one
             sys.stderr.write(f"no table {experiment}: {error}\n")
             status = max(status, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +74,9 @@ class Composer:
         """What Hydra makes of some overrides, its own part included; remembered, so not to be changed."""
         key = tuple(overrides)
         if key not in self._known:
-            self._known[key] = self._compose(list(overrides))
+            values = [override for override in overrides if _is_value(override)]
+            chosen = [override for override in overrides if not _is_value(override)]
+            self._known[key] = _with_values(self.config(chosen), values) if values else self._compose(chosen)
         return self._known[key]
 
     def __call__(self, overrides: Sequence[str]) -> Asked:
@@ -120,6 +123,22 @@ def grouped(jobs: Sequence[Asked]) -> list[list[int]]:
         common = {key: value for key, value in job.settings.items() if key not in VARIED}
         groups[json.dumps(common, sort_keys=True, default=str)].append(place)
     return list(groups.values())
+
+
+def _is_value(override: str) -> bool:
+    """Whether an override sets a value ("task.split=test") and chooses no option, so that it can be set afterwards."""
+    name = override.lstrip("+~").partition("=")[0]
+    return "." in name and "/" not in name and "@" not in name and not name.startswith("hydra.")
+
+
+def _with_values(config: DictConfig, values: Sequence[str]) -> DictConfig:
+    """A copy of what was composed with some values set, as Hydra sets them after it has composed."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    changed = copy.deepcopy(config)
+    ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(list(values)), changed)
+    return changed
 
 
 def _is_of(override: str, groups: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from benchmarks.published.figures import Expectation, load_expectations
 from benchmarks.published.verdicts import Verdict, contradicted, verdicts
 from benchmarks.records.folder import write_texts
 from benchmarks.records.run import Run
-from benchmarks.records.runs import Choice, find, select, usable
+from benchmarks.records.runs import Choice, Found, find, select, usable
 from benchmarks.tables.beside import TITLE, Place
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Table, build
@@ -73,8 +73,12 @@ def without_places(words: Sequence[str]) -> str:
     return shlex.join(shown)
 
 
-def make(request: Request) -> int:
+def make(request: Request, found: Found | None = None) -> int:
     """Writes the tables and prints them.
+
+    Args:
+        request: What is wanted.
+        found: What is under its folder of runs, where several tables are made of it; None to look.
 
     Returns:
         0; 1 if the request is strict and a number differs from its published one.
@@ -82,15 +86,15 @@ def make(request: Request) -> int:
     Raises:
         UserError: If there are no runs for them.
     """
-    choice = choose(request.runs, request.task, request.experiment, request.allow_subset, request.data)
+    choice = choose(request, find(request.runs) if found is None else found)
     expectations = load_expectations()
     tables = build(choice.runs, request.baseline)
     differing: list[Verdict] = []
     for table, stem in zip(tables, _stems(tables, request), strict=True):
-        found = _verdicts(table, expectations, request.task)
-        differing += contradicted(found)
-        page = document(table, found, request.command, left_out(choice, table), request.asked)
-        write(table, found, page, stem, request)
+        beside = _verdicts(table, expectations, request.task)
+        differing += contradicted(beside)
+        page = document(table, beside, request.command, left_out(choice, table), request.asked)
+        write(table, beside, page, stem, request)
         shown = replace(page, grids=tuple(g for g in page.grids if g.title.startswith(TITLE))) if request.quiet else page
         sys.stdout.write((_brief(shown, stem, request) if request.quiet else markdown(shown)) + "\n")
     if request.strict and differing:
@@ -121,17 +125,17 @@ def _stems(tables: Sequence[Table], request: Request) -> list[str]:
     return [f"{base}_{table.name}" for table in tables]
 
 
-def choose(root: Path, task: str | None, experiment: str | None, allow_subset: bool, data: str | None = None) -> Choice:
+def choose(request: Request, found: Found) -> Choice:
     """The runs that the tables are made of.
 
     Raises:
         UserError: If there are none; it says where they were looked for and how to make some.
     """
-    found = find(root)
+    root, task, experiment, data = request.runs, request.task, request.experiment, request.data
     runs = found.runs if task is None else select(found.runs, task=task)
     runs = runs if experiment is None else [run for run in runs if run.in_experiment(experiment)]
     runs = runs if data is None else [run for run in runs if run.embedded == (data == "embedded")]
-    choice = usable(runs, allow_subset, found.damaged)
+    choice = usable(runs, request.allow_subset, found.damaged)
     if choice.runs:
         return choice
     wanted = "".join(
