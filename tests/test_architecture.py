@@ -18,7 +18,7 @@ ROOMS = (
     "figures", "speed",
 )  # fmt: skip
 # Rooms and commands on records alone, which must start at once and run where torch is not.
-WITHOUT_TORCH = ["settings", "measure", "records", "recombine", "published", "status", "tables", "report"]
+WITHOUT_TORCH = ["settings", "measure", "records", "recombine", "compare", "published", "status", "tables", "report"]
 
 
 def _imports(path: Path, lazy: bool = True) -> set[str]:
