@@ -14,11 +14,10 @@ from PIL import Image
 from falip.errors import UserError
 from falip.geometry import Ability, Geometry, MaskForm
 from falip.regions import Region
+from falip.surgery import AttentionChange
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from falip.backbone.attention import LayerAttention
 
 Combine = Literal["sum", "max"]
 Sharing = Literal["exact", "frozen", "none"]
@@ -44,17 +43,6 @@ class Bias:
         """What a tower must be able to do for it."""
         per_head: tuple[Ability, ...] = ("per_head",) if self.rows.ndim == 3 else ()
         return frozenset((self.form, *per_head))
-
-
-class AttentionChange(Protocol):
-    """What an intervention does inside the attention of a layer.
-
-    A frozen dataclass, so that equal ones are known as equal.
-    """
-
-    def attend(self, attention: LayerAttention) -> Tensor:
-        """The output of the heads for the views, (views, heads, tokens, head size), before the output projection."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Loaders: one file for each data set, all of them a `benchmarks.samples.Dataset`."""
+"""Loaders: one file for each data set, all of them a `benchmarks.data.samples.Dataset`."""

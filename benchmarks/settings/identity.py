@@ -68,7 +68,7 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, str | int | float | bool | None):
         return thing
     try:
-        return [describe(value) for value in thing]
+        return [describe(value) for value in iter(thing)]
     except TypeError as error:
         raise UserError(
             f"{type(thing).__name__} cannot be part of a run's identity. Make the prompt a frozen dataclass, so that its "

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize, scaled_dot_product_attention
 
 from falip import Backbone, Bias, Views
-from falip.backbone.attention import Heads
 from falip.backbone.text import BATCH, TextEncoder
+from falip.surgery import Heads
 from falip.views import merge_views
 
 WAYS = ("released", "none", "exact", "frozen")

@@ -6,9 +6,8 @@ transformers lets a model choose its attention function by name and hands keywor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,38 +15,10 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from falip.geometry import MaskForm
+from falip.surgery import Heads, LayerAttention
 from falip.views import Bias, Intervention
 
 ATTENTION_NAME = "falip"
-
-
-class Heads(NamedTuple):
-    """Queries, keys and values of one layer, each (views, heads, tokens, head size); token 0 is CLS."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-
-
-@dataclass(frozen=True)
-class LayerAttention:
-    """What an `AttentionChange` gets to see of one layer.
-
-    Attributes:
-        layer: Which one, counted from 0.
-        own: Of the views themselves.
-        attend: Output of the heads for queries, keys and values, under the biases of the views.
-        plain: Of each view's reference in the independent plain pass; None where the intervention names none.
-        plain_output: What the heads made of them there, (views, heads, tokens, head size).
-        tokens: `Intervention.tokens`, on the device.
-    """
-
-    layer: int
-    own: Heads
-    attend: Callable[[Heads], Tensor]
-    plain: Heads | None = None
-    plain_output: Tensor | None = None
-    tokens: Tensor | None = None
 
 
 @dataclass

@@ -11,12 +11,11 @@ from PIL import Image
 from falip.foveal import covered_tokens
 from falip.geometry import Geometry
 from falip.regions import Region
+from falip.surgery import LayerAttention
 from falip.views import Component, Intervention, Views
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from falip.backbone.attention import LayerAttention
 
 
 @dataclass(frozen=True)

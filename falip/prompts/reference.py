@@ -10,7 +10,8 @@ from PIL import Image
 from falip.errors import UserError
 from falip.geometry import Geometry
 from falip.regions import Region
-from falip.views import AttentionChange, Intervention, Prompt, Views
+from falip.surgery import AttentionChange
+from falip.views import Intervention, Prompt, Views
 
 
 def against_plain(

@@ -11,12 +11,11 @@ from PIL import Image
 from falip.geometry import Geometry
 from falip.prompts.reference import against_plain
 from falip.regions import Region
+from falip.surgery import LayerAttention
 from falip.views import Prompt, Views
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from falip.backbone.attention import LayerAttention
 
 
 @dataclass(frozen=True)
