@@ -5,6 +5,7 @@ READY := .venv/.ready
 TABLES ?= all
 SPLITS ?=
 LIMIT ?=
+RELEASED ?=
 BACKBONE ?= vit_b16
 TASKS ?=
 ARGS ?=
@@ -49,8 +50,8 @@ format: $(READY) ## Mends what lint can mend by itself
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 
-reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec TASKS=rec/refcoco SPLITS=testA LIMIT=64)
-	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(ARGS)
+reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec TASKS=rec/refcoco SPLITS=testA LIMIT=64 RELEASED=1)
+	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \

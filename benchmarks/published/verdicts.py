@@ -71,7 +71,7 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append("the split's counts were not checked")
     if expectation.proposals and labels.get("proposals") != expectation.proposals:
         reasons.append(f"proposals {labels.get('proposals')}, published {expectation.proposals}")
-    if expectation.backbone not in (ANY, _without_place(labels["backbone"])):
+    if expectation.backbone not in (ANY, _weights(labels["backbone"])):
         reasons.append(f"backbone {labels['backbone']}, published {expectation.backbone}")
     if expectation.text not in (ANY, labels.get("text")):
         reasons.append(f"text {labels.get('text')}, published {expectation.text}")
@@ -82,10 +82,13 @@ def comparability(run: Run, expectation: Expectation) -> str:
     return "; ".join(reasons)
 
 
-def _without_place(backbone: str) -> str:
-    """A backbone's label without the place that its weights were read from (backbone.name=/a/folder)."""
+def _weights(backbone: str) -> str:
+    """A backbone's label without the place that its weights were read from (backbone.name=/a/folder) and its precision.
+
+    What was published was computed in either precision; ours says which it is.
+    """
     choice, *overrides = backbone.split(",")
-    return ",".join([choice, *(o for o in overrides if not o.startswith("name="))])
+    return ",".join([choice, *(o for o in overrides if not o.startswith(("name=", "precision=")))])
 
 
 def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[Verdict]:

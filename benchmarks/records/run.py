@@ -101,6 +101,13 @@ class Run:
         return str(self.identity.get("approximation", "none"))
 
     @property
+    def precision(self) -> str:
+        """Says "released" where scores are rounded as the released programs round them, else nothing."""
+        members = self.identity.get("backbone")
+        found = [one.get("precision") for one in members if isinstance(one, Mapping)] if isinstance(members, list) else []
+        return str(found[0] or "") if found else ""
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """Everything that can move a number."""
         return self.info.get("identity") or {}

@@ -68,7 +68,8 @@ def describe(thing: Any) -> Any:
     if isinstance(thing, str | int | float | bool | None):
         return thing
     try:
-        return [describe(value) for value in iter(thing)]
+        items: Any = thing
+        return [describe(value) for value in items]
     except TypeError as error:
         raise UserError(
             f"{type(thing).__name__} cannot be part of a run's identity. Make the prompt a frozen dataclass, so that its "

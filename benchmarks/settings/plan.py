@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ class Plan:
     data_root: Path
     results_root: Path
     overrides: tuple[str, ...]
+    released: bool = False
 
     def sweeps(self) -> Iterator[Sweep]:
         """The sweeps of the chosen tables, tasks and splits."""
@@ -92,14 +94,16 @@ class Plan:
                     yield Sweep(sweep.experiment, sweep.task, splits)
 
     def commands(self) -> Iterator[list[str]]:
-        """The harness command of each sweep and split."""
+        """The harness command of each sweep, split and precision."""
+        precisions: tuple[list[str], ...] = ([], ["backbone.precision=released"]) if self.released else ([],)
         for sweep in self.sweeps():
-            for split in sweep.splits:
+            for split, precision in itertools.product(sweep.splits, precisions):
                 yield [
                     f"+experiment={sweep.experiment}",
                     f"task={sweep.task}",
                     f"task.split={split}",
                     f"backbone={self.backbone}",
+                    *precision,
                     f"data_root={self.data_root}",
                     f"results_root={self.results_root}",
                     *([f"task.limit={self.limit}"] if self.limit else []),
@@ -134,6 +138,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data-root", type=Path, help="data folder (FALIP_DATA, else data)")
     made.add_argument("--results-root", type=Path, default=Path("results"), help="where runs and tables go (%(default)s)")
     made.add_argument("--strict", action="store_true", help="exit with 1 if a number differs from the published one")
+    made.add_argument(
+        "--released", action="store_true", help="each run in the precision of the released programs too, beside float32"
+    )
     made.add_argument("--dry-run", action="store_true", help="print the commands and run nothing")
     made.add_argument("--no-check", action="store_true", help="take data and weights as they are, without manifests")
     made.add_argument("overrides", nargs="*", help="more settings for every run, such as runtime.device=cuda")
@@ -162,7 +169,15 @@ def planned(options: argparse.Namespace) -> Plan:
     splits = _chosen("--splits", options.splits, {split for sweep in left for split in sweep.splits})
     data_root = options.data_root or default_root()
     return Plan(
-        tables, options.backbone, tasks, splits, options.limit, data_root, options.results_root, tuple(options.overrides)
+        tables,
+        options.backbone,
+        tasks,
+        splits,
+        options.limit,
+        data_root,
+        options.results_root,
+        tuple(options.overrides),
+        options.released,
     )
 
 

@@ -115,12 +115,13 @@ def _column(verdict: Verdict, members: Sequence[Verdict]) -> str:
 
 
 def _cell(found: Sequence[Verdict], reasons: dict[str, int]) -> str:
-    """All our answers to one published number, told apart by their text or approximation."""
-    texts = {v.run.labels.get("text") for v in found if v.run is not None}
+    """All our answers to one published number, told apart by their text and precision."""
+    names = [(v.run.labels.get("text") or "", v.run.precision) if v.run else ("", "") for v in found]
+    texts = {text for text, _ in names}
     parts = []
-    for v in found:
-        named = f"{v.run.labels.get('text')}: " if v.run is not None and len(texts) > 1 else ""
-        parts.append(named + _answer(v, reasons))
+    for v, (text, precision) in zip(found, names, strict=True):
+        named = [*([text] if len(texts) > 1 else []), *([f"{precision} precision"] if precision else [])]
+        parts.append((f"{', '.join(named)}: " if named else "") + _answer(v, reasons))
     return "; ".join(dict.fromkeys(parts)) or formats.EMPTY
 
 

@@ -208,3 +208,14 @@ def test_a_dry_run_prints_the_commands(command):
 def test_what_a_user_can_mend_is_one_message(arguments, said, capsys):
     assert reproduce.main(["--dry-run", "--no-check", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_released_precision_stands_beside_on_request(command):
+    chosen = ("--tables", "rec", "--tasks", "rec/refcoco", "--splits", "testA", TWO_PROMPTS)
+    status, said, tables = command(*chosen, "--released")
+    assert status == 0, said
+    rows = list(csv.DictReader(tables["table_rec.csv"].splitlines()))
+    assert {(row["prompt"], row["backbone"]) for row in rows} == {
+        (prompt, backbone) for prompt in ("plain", "foveal") for backbone in ("tiny", "tiny,precision=released")
+    }
+    assert "released precision: " in tables["table_rec.md"]
