@@ -110,7 +110,7 @@ def _sum(frame: pd.DataFrame, name: str) -> int:
 
 
 def _slices(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    names = np.asarray(rows["slice"], dtype=object)
+    names = np.asarray(rows["slice"].astype(object).fillna(""), dtype=object)
     correct = np.asarray(rows["correct"], dtype=np.float64)
     chance = np.asarray(rows["chance"], dtype=np.float64)
     found = {str(name): names == name for name in sorted(set(names) - {""})}
