@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -31,6 +33,13 @@ def _is_long_option(argument: str) -> bool:
     return argument.startswith("--") and "=" in argument
 
 
+def _comes_from_hydra(error: OSError) -> bool:
+    """Whether Hydra could not write its own folders; what runs write has messages of its own."""
+    files = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+    packages = [parts for parts in files if "benchmarks" in parts or "site-packages" in parts]
+    return bool(packages) and "hydra" in packages[-1]
+
+
 def main() -> int:
     """Runs Hydra; what the user can mend is one message and exit status 2."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
@@ -44,6 +53,14 @@ def main() -> int:
         return 2
     except (HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(f"error in the configuration: {explained(error, arguments)}\n")
+        return 2
+    except OSError as error:
+        if not _comes_from_hydra(error):
+            raise
+        place = error.filename or "Hydra's folder"
+        sys.stderr.write(
+            f"error: {place}: {error.strerror or error}. Set results_root=... to a folder that you can write.\n"
+        )
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: the same command goes on where this one stopped\n")

@@ -91,6 +91,10 @@ def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any
         processor = CLIPImageProcessorPil.from_pretrained(source, **options)
     except Exception as error:  # also what transformers' dependencies raise of their own: of pickles, JSON, connections
         reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
+        if "weights_only" in str(error):
+            reason = (
+                "its weights are pickled objects, which could run code and are not loaded; save them as model.safetensors"
+            )
         raise _unusable(source, reason) from error
     missing = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
     if missing:

@@ -172,3 +172,23 @@ def test_the_help_names_the_groups(cli):
     with pytest.raises(SystemExit) as ended:
         cli("--help")
     assert ended.value.code in (0, None)
+
+
+@pytest.mark.parametrize("sweep", [(), ("-m",)])
+def test_results_that_cannot_be_written_are_one_message(cli, small, tmp_path, sweep):
+    (tmp_path / "file").touch()
+    given = ["prompt=plain", f"results_root={tmp_path / 'file'}", *(a for a in small if not a.startswith("results_root"))]
+    status, printed = cli(*sweep, *given)
+    assert status == 2 and "Set results_root=" in printed and "Traceback" not in printed
+
+
+def test_classes_of_one_name_are_named_once(cli, small, monkeypatch):
+    from benchmarks.data.shapes import ClassifiedShapes
+
+    names = ClassifiedShapes.class_names
+    doubled = property(lambda self: (*names.fget(self)[:-1], names.fget(self)[0]))  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setattr(ClassifiedShapes, "class_names", doubled)
+    given = [a for a in small if not a.startswith("task.")]
+    status, printed = cli(*given, "task=classification/shapes", "task.limit=2", "prompt=plain")
+    assert status == 0, printed
+    assert printed.count("classes with one name, of which the first always wins") == 1

@@ -153,3 +153,42 @@ def test_a_folder_with_another_tokenizer_or_processor_is_another_backbone(copy, 
     before = load_backbone(str(copy)).identity
     (copy / name).write_text((copy / name).read_text() + "\n")
     assert load_backbone(str(copy)).identity != before
+
+
+def test_pickled_weights_are_refused_unread(clip_folder, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "sprung",)
+
+    folder = tmp_path / "pickled"
+    shutil.copytree(clip_folder("small"), folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"weights": Trap()}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"pickled objects.*model\.safetensors"):
+        load_backbone(str(folder))
+    assert not (tmp_path / "sprung").exists()
+
+
+def _with(folder: Path, target: Path, **text: object) -> Path:
+    """A copy of a model whose text configuration says something else."""
+    shutil.copytree(folder, target)
+    config = json.loads((target / "config.json").read_text())
+    config["text_config"] |= text
+    (target / "config.json").write_text(json.dumps(config))
+    return target
+
+
+def test_a_tokenizer_with_words_above_the_end_token_is_refused_where_the_model_pools_at_the_largest(clip_folder, tmp_path):
+    with pytest.raises(UserError, match=r"words above the end token 4.*eos_token_id"):
+        load_backbone(str(_with(clip_folder("small"), tmp_path / "old", eos_token_id=2)))
+
+
+def test_a_tokenizer_with_more_words_than_the_model_is_refused(clip_folder, tmp_path):
+    folder = tmp_path / "wide"
+    shutil.copytree(clip_folder("small"), folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary |= {f"extra{i}": len(vocabulary) + i for i in range(3)}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(UserError, match=r"tokenizer has \d+ words and its model only"):
+        load_backbone(str(folder))
