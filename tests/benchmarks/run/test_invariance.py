@@ -87,7 +87,7 @@ KILLING = """
 import os, random, signal, sys, time
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
-from small_jobs import small_job
+from small_jobs import Job, small_job
 
 class SlowJob(Job):
     def save(self, records, components):
