@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 from small_jobs import LABELS, Job, composed
 
+from benchmarks.records.runs import discover
 from falip import UserError
 
 MODULE = '''
@@ -133,3 +134,45 @@ def test_an_index_that_promises_other_queries_than_there_are_is_an_error(stripes
     with pytest.raises(UserError, match=r"6 records.*promised 12"):
         one.execute()
     assert one.folder.info["status"] == "failed"
+
+
+def test_the_first_sample_may_be_the_bad_one(stripes):
+    one = stripes("task.dataset.broken='0'", "runtime.on_error=record")
+    one.execute()
+    info = one.folder.info
+    assert info["components"] == ["foveal"] and info["counts"]["scored"] == 5 and info["counts"]["unscored"] == 1
+
+
+def test_an_unscored_sample_is_tried_again_by_the_next_run(added, tmp_path, stripes, caplog):
+    caplog.set_level(logging.INFO)
+    import stripes as module  # pyright: ignore[reportMissingImports]
+
+    load = module.Stripes.load
+    broken = stripes("runtime.on_error=record")
+    module.Stripes.load = lambda self, i: load(self, i) if i != 3 else (_ for _ in ()).throw(UserError("3.png is cut"))
+    broken.execute()
+    assert broken.folder.info["counts"]["unscored"] == 1
+    assert discover(tmp_path / "results")[0].state == "unscored"
+    with pytest.raises(UserError, match=r"3\.png is cut"):
+        stripes().execute()
+    module.Stripes.load = load
+    caplog.clear()
+    stripes().execute()
+    assert "1 queries in 1 pictures to do" in caplog.text
+    whole = stripes()
+    assert whole.folder.info["status"] == "complete" and whole.folder.info["counts"]["unscored"] == 0
+    assert len(whole.folder.frame()) == 6 and discover(tmp_path / "results")[0].state == "complete"
+
+
+def test_shards_that_end_in_any_order_leave_a_complete_run(stripes):
+    class Late(Job):
+        """Finishes after the other shard, which it has overtaken."""
+
+        def finish(self, *arguments):
+            stripes("runtime.shard='1/2'").execute()
+            super().finish(*arguments)
+
+    late = stripes("runtime.shard='0/2'")
+    late.__class__ = Late
+    late.execute()
+    assert late.folder.info["status"] == "complete" and late.folder.info["counts"]["scored"] == 6
