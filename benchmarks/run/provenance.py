@@ -25,8 +25,9 @@ def git_state() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python, of the JPEG decoder and of the packages that can move a number."""
-    turbo = "-turbo" if features.check_feature("libjpeg_turbo") else ""
-    found = {"python": platform.python_version(), f"libjpeg{turbo}": str(features.version_codec("jpg"))}
+    turbo = features.version_feature("libjpeg_turbo")
+    decoder = {"libjpeg-turbo": turbo} if turbo else {"libjpeg": str(features.version_codec("jpg"))}
+    found = {"python": platform.python_version(), **decoder}
     for package in PACKAGES:
         try:
             found[package] = version(package)
