@@ -139,7 +139,7 @@ def _composed(composer: Composer, overrides: Sequence[Sequence[str]]) -> tuple[d
         try:
             ready[i] = composer(own)
         except Exception as error:  # Hydra's and omegaconf's, and those of a resolver of the user's own
-            failure = Failure(f"{' '.join(own)}: {explained(error, own)}", mendable=True)
+            failure = Failure(f"{' '.join(own)}: {explained(error, own, composer.config)}", mendable=True)
             log.error("%s", failure.message)
             failed[i] = failure
             _record(composer, own, error)

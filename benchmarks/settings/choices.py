@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,19 @@ def check_overrides(arguments: Sequence[str]) -> None:
                 raise UserError(f"{argument}: there is no {group} {name!r}.{hint} There are: {', '.join(known)}.")
 
 
-def explained(error: Exception, arguments: Sequence[str]) -> str:
-    """Hydra's message; for a setting that does not exist the nearest that does."""
+def explained(error: Exception, arguments: Sequence[str], compose: Callable[[Sequence[str]], Any] | None = None) -> str:
+    """Hydra's message; for a setting that does not exist the nearest that does.
+
+    Args:
+        error: What Hydra or omegaconf raised.
+        arguments: Of the command line.
+        compose: Composes overrides where Hydra is at work already; None to start it for that.
+    """
     message = str(error)
     unknown = re.search(r"Could not override '([^']+)'", message)
     if not unknown or unknown[1] in GROUPS:
         return message
-    known = _settings(arguments)
+    known = _settings(arguments, compose or _composed)
     near = difflib.get_close_matches(unknown[1], known, 1)
     parent = unknown[1].rpartition(".")[0]
     beside = [name for name in known if name.rpartition(".")[0] == parent]
@@ -87,18 +93,23 @@ def explained(error: Exception, arguments: Sequence[str]) -> str:
     return f"there is no setting {unknown[1]!r}.{hint}{listed}"
 
 
-def _settings(arguments: Sequence[str]) -> list[str]:
+def _settings(arguments: Sequence[str], compose: Callable[[Sequence[str]], Any]) -> list[str]:
     """Dotted names of the settings, under the groups that a command line chooses."""
-    from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
     chosen = [a.split(",")[0] for a in arguments if a.partition("=")[0] in GROUPS]
     try:
-        with initialize_config_dir(str(CONFIGS.resolve()), version_base="1.3"):
-            config = OmegaConf.to_container(compose("run", chosen))
+        config: Any = OmegaConf.to_container(compose(chosen))
     except (HydraException, OmegaConfBaseException):
         return []
-    return [name for name, _ in leaves(config)] if isinstance(config, dict) else []  # pyright: ignore[reportArgumentType]
+    return [name for name, _ in leaves(config) if not name.startswith("hydra.")]
+
+
+def _composed(overrides: Sequence[str]) -> Any:
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(CONFIGS.resolve()), version_base="1.3"):
+        return compose("run", list(overrides))
 
 
 def _folder(entry: str) -> Iterator[Path]:

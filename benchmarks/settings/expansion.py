@@ -26,7 +26,7 @@ def expanded(commands: Iterable[Sequence[str]]) -> Iterator[list[Asked]]:
             try:
                 yield [composer(overrides) for overrides in _jobs(composer, list(arguments))]
             except (HydraException, OmegaConfBaseException) as error:
-                raise UserError(f"{' '.join(arguments)}: {explained(error, arguments)}") from error
+                raise UserError(f"{' '.join(arguments)}: {explained(error, arguments, composer.config)}") from error
 
 
 def _jobs(composer: Composer, arguments: list[str]) -> Sequence[Sequence[str]]:

@@ -80,3 +80,8 @@ def test_a_misspelt_experiment_is_one_message(tmp_path, capsys):
 def test_what_is_computed_from_records_loads_no_torch():
     code = "import sys, benchmarks.status, benchmarks.tables.request; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_misspelt_setting_of_an_experiment_is_one_message(tmp_path, capsys):
+    assert main(["--runs", str(tmp_path), "--experiment", "table_rec", "prompt.alfa=1"]) == 2
+    assert "there is no setting 'prompt.alfa'. Did you mean prompt.alpha?" in capsys.readouterr().err

@@ -124,6 +124,20 @@ def test_bad_jobs_fail_alone_and_each_is_recorded(cli, clip_folder, tmp_path: Pa
     assert status_command(["--runs", str(tmp_path)]) == 0
 
 
+@pytest.mark.parametrize("launcher", ["together", "basic"])
+def test_a_job_that_cannot_be_composed_fails_alone_too(launcher, cli, clip_folder, tmp_path: Path):
+    where = [f"backbone.name={clip_folder('small')}", f"results_root={tmp_path}", "task.dataset.scenes=2"]
+    status, printed = cli("-m", f"hydra/launcher={launcher}", "prompt=foveal,plain", "prompt.alpha=0.2,0.3", *where)
+    assert status == 2 and "Traceback" not in printed
+    assert "there is no setting 'prompt.alpha'" in printed and "prompt.name" not in printed
+    infos = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]
+    states = sorted((info["status"], info["labels"]["prompt"]) for info in infos)
+    assert states == [
+        ("complete", "foveal,alpha=0.2"), ("complete", "foveal,alpha=0.3"),
+        ("failed", "plain,alpha=0.2"), ("failed", "plain,alpha=0.3"),
+    ]  # fmt: skip
+
+
 def test_a_failure_before_the_identity_is_known_is_recorded_and_forgotten_once_it_is(cli, clip_folder, tmp_path: Path):
     where = [f"results_root={tmp_path / 'results'}", "task.dataset.scenes=2", "runtime.progress=false"]
     missing = tmp_path / "weights"
