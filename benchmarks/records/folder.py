@@ -49,6 +49,11 @@ class RunFolder:
         return RunFolder(results_root.joinpath("runs", *map(_safe, parts), run_id))
 
     @property
+    def exists(self) -> bool:
+        """Whether anything has been written of the run."""
+        return (self.path / RUN_FILE).exists()
+
+    @property
     def info(self) -> dict[str, Any] | None:
         """What run.json says, or None where there is none."""
         file = self.path / RUN_FILE

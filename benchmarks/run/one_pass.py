@@ -39,13 +39,12 @@ def evaluate(jobs: Sequence[Asked]) -> list[Outcome]:
         ready: dict[int, Job] = {}
         for place in places:
             try:
-                job = Job(jobs[place], tasks)
-                if job.wants_running():
-                    ready[place] = job
-                forget_failure(jobs[place])
+                job = _wanted(jobs[place], tasks)
             except Exception as error:
                 outcomes[place] = error
-                record_failure(jobs[place], error)
+                continue
+            if job:
+                ready[place] = job
         distinct = {job.folder.path: job for job in reversed(ready.values())}
         failed = execute([job for job in ready.values() if distinct[job.folder.path] is job])
         for place, job in ready.items():
@@ -55,6 +54,20 @@ def evaluate(jobs: Sequence[Asked]) -> list[Outcome]:
         for place in places:
             _tell(jobs[place], outcomes[place], alone=len(jobs) == 1)
     return outcomes
+
+
+def _wanted(asked: Asked, tasks: dict[str, Task]) -> Job | None:
+    """The job if it lacks something; what keeps it from being known is recorded, but not over a run that is there."""
+    job = None
+    try:
+        job = Job(asked, tasks)
+        wanted = job.wants_running()
+    except Exception as error:
+        if job is None or "folder" not in vars(job) or not job.folder.exists:
+            record_failure(asked, error)
+        raise
+    forget_failure(asked)
+    return job if wanted else None
 
 
 def _tell(job: Asked, error: Outcome, alone: bool) -> None:

@@ -58,6 +58,8 @@ def _opening(table: Table, command: str, notes: Sequence[str]) -> tuple[str, ...
         data,
         f"Commit: {', '.join(commits)}. Versions: {', '.join(packages) or 'unknown'}.",
     ]
+    released = sorted({run.labels["backbone"] for run in runs if run.precision})
+    lines += [f"In the precision of the released programs (half): {', '.join(released)}."] if released else []
     lines += ["Accuracy in per cent with 95 % intervals clustered by image."]
     return (*lines, *notes)
 

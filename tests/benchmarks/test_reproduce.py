@@ -219,3 +219,4 @@ def test_released_precision_stands_beside_on_request(command):
         (prompt, backbone) for prompt in ("plain", "foveal") for backbone in ("tiny", "tiny,precision=released")
     }
     assert "released precision: " in tables["table_rec.md"]
+    assert "In the precision of the released programs (half): tiny,precision=released." in tables["table_rec.md"]
