@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, get_args
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from falip.errors import check_choice, check_number
+from falip.errors import UserError, check_choice, check_number
 from falip.geometry import Geometry
 from falip.regions import Box, Region
 from falip.views import Component, Views
@@ -124,6 +124,7 @@ class Blur:
 
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The sharp region on the blurred picture."""
+        _check_colours(self.name, image)
         picture = _outside(image, "blur", self.radius, whole).copy()
         _paste_region(picture, image, region, self.area)
         return picture, region
@@ -152,6 +153,7 @@ class Grayscale:
 
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The coloured region on the grey picture."""
+        _check_colours(self.name, image)
         picture = _outside(image, "grey", 0, whole).copy()
         _paste_region(picture, image, region, self.area)
         return picture, region
@@ -191,6 +193,7 @@ class RedCircle:
 
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The picture with a ring around each box of the region."""
+        _check_colours(self.name, image)
         if self.outside == "keep":
             picture = image.copy()
         else:
@@ -226,10 +229,20 @@ class Shade:
 
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The picture with each box of the region tinted."""
+        _check_colours(self.name, image)
         overlay = Image.new("RGBA", image.size, (0, 0, 0, 0))
         for box in region.boxes:
             ImageDraw.Draw(overlay).rectangle(box, fill=(*self.colour, self.alpha))
         return Image.alpha_composite(image.convert("RGBA"), overlay).convert("RGB"), region
+
+
+def _check_colours(name: str, image: Image.Image) -> None:
+    """Raises a UserError for a depth map, of which a filter or a colour would make numbers without a meaning."""
+    if image.mode != "RGB":
+        raise UserError(
+            f"{name} edits colours, and a picture of mode {image.mode!r} (a depth map) has none. Crop and the prompts that "
+            "leave pixels alone (plain, foveal, hard_mask ...) take depth maps."
+        )
 
 
 def _outside(image: Image.Image, kind: Outside, radius: float, whole: WholeImage) -> Image.Image:

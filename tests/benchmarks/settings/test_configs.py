@@ -93,3 +93,9 @@ def test_every_experiment_gives_its_command_and_sweeps_choices_that_exist(name):
 def test_every_configuration_opens_with_a_comment(choice):
     group, _, name = choice.partition("=")
     assert (CONFIGS / group / f"{name}.yaml").read_text().startswith("#")
+
+
+@pytest.mark.parametrize("name", ["blur", "grayscale", "red_circle", "shade", "foveal_blur", "replace_v"])
+def test_prompts_that_edit_colours_refuse_depth_maps(job, name):
+    with pytest.raises(UserError, match="edits colours, and a picture of mode 'F'"):
+        job(f"prompt={name}", "task=pointcloud/solids", "task.dataset.samples=1").execute()
