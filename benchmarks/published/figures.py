@@ -15,6 +15,7 @@ from falip.errors import UserError
 
 FOLDER = Path(__file__).resolve().parent
 CELLS, AVERAGES = "cells.csv", "averages.csv"
+COUNTS = "dataset_counts.csv"  # sizes of splits, and no results
 ANY = "*"
 _COLUMNS = (
     "method",
