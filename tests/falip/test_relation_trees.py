@@ -74,6 +74,26 @@ BY_HAND = {
         ("cat mat", [], []),
         ("cat mat",),
     ),
+    "what hangs below the other phrase comes with it": (
+        written("shirt with stripes that shine left", (0, 0, 1, 4, 2, 0), (0, 1, 0), (2, 3, 2)),
+        ("shirt with stripes that shine", [], ["left"]),
+        ("shirt with stripes that shine", "shirt with stripes that shine"),
+    ),
+    "and what does not stand below the first one stays away": (
+        written("cat by dogs mats is left", (4, 0, 1, 4, 4, 4), (0, 1, 0), (2, 4, 2)),
+        ("cat by dogs is", [], []),
+        ("cat by dogs is", "cat by dogs is"),
+    ),
+    "a superlative in the chunk joins the path": (
+        written("cat biggest by far", (0, 0, 1, 2), (0, 2, 0)),
+        ("cat biggest", [], ["bigger"]),
+        ("cat biggest",),
+    ),
+    "only the first sentence has a head": (
+        written("go left on mats cat", (0, 0, 4, 2, 4), (3, 4, 3), (4, 5, 4)),
+        ("mats", [], []),
+        ("mats",),
+    ),
     "the first group in the order of the list": (
         written("cat right left of dogs", (0, 0, 1, 2, 3), (0, 1, 0), (4, 5, 4)),
         ("cat", [("left", ("dogs", [], []))], []),

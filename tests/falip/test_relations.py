@@ -65,8 +65,9 @@ def test_within_is_the_share_of_the_one_inside_the_other():
 
 def test_left_is_told_by_the_centre_and_above_by_the_middle():
     boxes = np.array([(0, 0, 100, 100), (20, 40, 30, 50)], dtype=float)
-    assert relation("left", boxes).tolist() == [[0, 0], [1, 0]]
-    assert relation("above", boxes).tolist() == [[0, 0], [1, 0]]
+    for before, after in (("left", "right"), ("above", "below")):
+        assert relation(before, boxes).tolist() == [[0, 0], [1, 0]]  # the second begins after the first, and is before it
+        assert relation(after, boxes).tolist() == [[0, 1], [0, 0]]
 
 
 def test_relations_come_before_superlatives_and_each_is_normalised():
