@@ -64,10 +64,13 @@ def test_within_is_the_share_of_the_one_inside_the_other():
 
 
 def test_left_is_told_by_the_centre_and_above_by_the_middle():
-    boxes = np.array([(0, 0, 100, 100), (20, 40, 30, 50)], dtype=float)
-    for before, after in (("left", "right"), ("above", "below")):
-        assert relation(before, boxes).tolist() == [[0, 0], [1, 0]]  # the second begins after the first, and is before it
-        assert relation(after, boxes).tolist() == [[0, 1], [0, 0]]
+    # The second and third begin after the first and end before it; one lies before it and one after it.
+    boxes = np.array([(0, 0, 100, 100), (20, 40, 30, 50), (60, 60, 90, 90)], dtype=float)
+    before = np.array([[0, 0, 1], [1, 0, 1], [0, 0, 0]])
+    for kind in ("left", "above"):
+        assert np.array_equal(relation(kind, boxes), before)
+    for kind in ("right", "below"):
+        assert np.array_equal(relation(kind, boxes), before.T)
 
 
 def test_relations_come_before_superlatives_and_each_is_normalised():
