@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from falip import relations
     from falip.backbone import Backbone, load_backbone
     from falip.depth import depth_maps
     from falip.errors import UserError
@@ -60,6 +61,7 @@ _HOMES = {
     "depth_maps": "falip.depth",
     "foveal_bias": "falip.foveal",
     "load_backbone": "falip.backbone",
+    "relations": "falip.relations",
     "score": "falip.scoring",
 }
 
@@ -91,6 +93,7 @@ __all__ = [
     "depth_maps",
     "foveal_bias",
     "load_backbone",
+    "relations",
     "score",
 ]
 
@@ -99,7 +102,8 @@ def __getattr__(name: str) -> object:
     """Import a public name from its module at the first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    home = importlib.import_module(_HOMES[name])
+    value = home if home.__name__ == f"{__name__}.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 
