@@ -106,7 +106,7 @@ def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dt
             reason = (
                 "its weights are pickled objects, which could run code and are not loaded; save them as model.safetensors"
             )
-        raise _unusable(source, reason) from error
+        raise _unusable(source, reason, error.mend if isinstance(error, Unusable) else "") from error
 
 
 def _hub_folder(name: str, revision: str | None) -> Path:
@@ -130,16 +130,18 @@ def _hub_folder(name: str, revision: str | None) -> Path:
     return folder
 
 
-def _unusable(source: str, reason: str) -> UserError:
+def _unusable(source: str, reason: str, mend: str) -> UserError:
+    return UserError(
+        f"The backbone {source!r} could not be loaded: {reason}\n{mend or _whole_files(source)} "
+        "backbone=tiny is the embedded model and needs nothing."
+    )
+
+
+def _whole_files(source: str) -> str:
     parts = "configuration, weights and tokenizer files, and with config.json also preprocessor_config.json"
     if Path(source).is_dir():
-        mend = f"Copy the whole folder again ({parts})."
-    else:
-        mend = (
-            f"On a machine with network: python -m scripts.data weights --backbone {source}\n"
-            f"Without network: copy its folder here ({parts}) and give that folder instead of the hub id."
-        )
-    return UserError(
-        f"The backbone {source!r} could not be loaded: {reason}\n{mend} "
-        "backbone=tiny is the embedded model and needs nothing."
+        return f"Copy the whole folder again ({parts})."
+    return (
+        f"On a machine with network: python -m scripts.data weights --backbone {source}\n"
+        f"Without network: copy its folder here ({parts}) and give that folder instead of the hub id."
     )

@@ -23,7 +23,7 @@ from falip.backbone.resnet import ModifiedResnet, ResnetClip, ResnetTower, Shape
 from falip.geometry import Resize
 from falip.weights import NO_ARCHIVES, OPEN_CLIP, OPEN_CLIP_CONFIG, weight_files
 
-_MEND = "Give a plain CLIP: a ViT whose class token is pooled, or one of OpenAI's ResNets, with CLIP's own text tower"
+_MEND = "Give a plain CLIP: a ViT whose class token is pooled, or one of OpenAI's ResNets, with CLIP's own text tower."
 _FILTERS = {"bicubic": 3, "bilinear": 2}  # Pillow's numbers
 
 # Settings that are read here, or change nothing when a trained model is evaluated; and the values that others may have.
@@ -112,7 +112,7 @@ def _section(settings: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _check_plain(section: str, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         if name not in _READ[section] and value and value != _PLAIN.get((section, name)):
-            raise Unusable(f"{OPEN_CLIP_CONFIG} has {section}.{name}={value!r}, which falip does not know. {_MEND}.")
+            raise Unusable(f"{OPEN_CLIP_CONFIG} has {section}.{name}={value!r}, which falip does not know", _MEND)
 
 
 def _whole(settings: Mapping[str, Any], name: str, default: int | None = None) -> int:
@@ -128,7 +128,7 @@ def _side(vision: Mapping[str, Any]) -> int:
     if isinstance(size, list) and len(set(map(str, size))) == 1:
         size = size[0]
     if isinstance(size, list):
-        raise Unusable(f"{OPEN_CLIP_CONFIG} has image_size={size!r}, which is not square. {_MEND}, of square input.")
+        raise Unusable(f"{OPEN_CLIP_CONFIG} has image_size={size!r}, which is not square", _MEND)
     return _whole({"image_size": size}, "image_size")
 
 
@@ -139,7 +139,7 @@ def _processing(preprocess: Any, resize: Resize) -> tuple[CLIPImageProcessorPil,
     if filter_name not in _FILTERS:
         raise Unusable(f"{OPEN_CLIP_CONFIG} has interpolation={filter_name!r}; falip has {' and '.join(_FILTERS)}")
     if resize == "crop" and mode not in ("shortest", "squash"):
-        raise Unusable(f"{OPEN_CLIP_CONFIG} has resize_mode={mode!r}, which falip does not have: use resize=squash")
+        raise Unusable(f"{OPEN_CLIP_CONFIG} has resize_mode={mode!r}, which falip does not have", "Use resize=squash.")
     statistics = {name: settings.get(key) for name, key in (("image_mean", "mean"), ("image_std", "std"))}
     for name, values in statistics.items():
         if values is not None and not (isinstance(values, list) and len(values) == 3):
@@ -208,7 +208,7 @@ def _state(folder: Path) -> dict[str, Tensor]:
         state = torch.load(files[0], map_location="cpu", weights_only=True)
     except Exception as error:
         if "TorchScript" in str(error):
-            raise Unusable(f"{files[0].name} is a TorchScript program. {NO_ARCHIVES}") from error
+            raise Unusable(f"{files[0].name} is a TorchScript program", NO_ARCHIVES) from error
         raise
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     # Checkpoints of distributed training have the name of the wrapper in front.
@@ -253,7 +253,7 @@ def _of_block(name: str, tensor: Tensor) -> dict[str, Tensor]:
         if part == "attn.in_proj" and len(tensor) % 3 == 0:
             named = zip(("q_proj", "k_proj", "v_proj"), tensor.chunk(3), strict=True)
             return {f"{prefix}.self_attn.{name}.{kind}": third.contiguous() for name, third in named}
-    raise Unusable(f"its weight file has the tensor {name}, which has no place in a plain CLIP. {_MEND}")
+    raise Unusable(f"its weight file has the tensor {name}, which has no place in a plain CLIP", _MEND)
 
 
 def _from_state(model_class: Any, config: Any, state: dict[str, Tensor], dtype: torch.dtype) -> Any:

@@ -17,7 +17,15 @@ OLD_END = 2
 
 
 class Unusable(Exception):
-    """Why the files of a model make no backbone. `load_backbone` says whose they are and what mends it."""
+    """Why the files of a model make no backbone; `load_backbone` says whose they are.
+
+    Attributes:
+        mend: What to do about it, a sentence; "" where whole files would do.
+    """
+
+    def __init__(self, reason: str, mend: str = "") -> None:
+        super().__init__(reason)
+        self.mend = mend
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,8 @@ def check_tokenizer(tokenizer: Any, words: int, end: int, mend: str) -> None:
     if end == OLD_END and above:
         raise Unusable(
             f"its tokenizer has {len(above)} words above the end token {tokenizer.eos_token_id}, while its text tower "
-            f"pools at the largest token: texts would be read at such a word. {mend}"
+            f"pools at the largest token: texts would be read at such a word.",
+            mend,
         )
 
 
