@@ -71,18 +71,18 @@ class Geometry:
         return 1 + self.rows * self.cols
 
     def last_layers(self, layers: int | Sequence[int]) -> tuple[int, ...]:
-        """Layer indices from a number (the last so many) or a list (those, counted from 0; negative from the end).
+        """Layer indices from a number (the last so many, or all) or a list (those, from 0; negative from the end).
 
         Raises:
             UserError: If there are no such layers.
         """
         if isinstance(layers, int):
-            if not 0 < layers <= self.layers:
-                raise UserError(f"layers={layers}: this vision tower has {self.layers} layers, so 1 to {self.layers}.")
-            return tuple(range(self.layers - layers, self.layers))
+            if layers < 1:
+                raise UserError(f"layers={layers}: give a number from 1 on; this vision tower has {self.layers}.")
+            return tuple(range(max(self.layers - layers, 0), self.layers))
         chosen = sorted({layer + self.layers if layer < 0 else layer for layer in layers})
         if not chosen or chosen[0] < 0 or chosen[-1] >= self.layers:
-            raise UserError(f"layers={list(layers)}: name layers from 0 to {self.layers - 1}.")
+            raise UserError(f"layers={list(layers)}: this vision tower has the layers 0 to {self.layers - 1}.")
         return tuple(chosen)
 
     def resized(self, image_size: ImageSize) -> tuple[ImageSize, tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +21,40 @@ TINY_FOLDER = Path(__file__).parent / "tiny"
 IMAGE_PROCESSOR = "CLIPImageProcessorPil"
 """Named, since transformers otherwise picks a backend by what is installed, and pixels change."""
 
-# What moves numbers beside the weights; the configuration of text generation and the like does not.
-_NUMBER_FILES = (
-    "config.json",
-    "merges.txt",
-    "preprocessor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.json",
+OPEN_CLIP = "open_clip"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+NO_ARCHIVES = (
+    "OpenAI's own .pt archives are TorchScript programs, which could run code and are not loaded: give the same weights "
+    "from the hub, such as openai/clip-vit-base-patch32 or timm/resnet50_clip.openai, or a folder with them."
 )
+TOKENIZER_FILES = ("merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the files of a model are called.
+
+    Attributes:
+        weights: Groups of patterns; the first group of which a file is there is read. Pickled weights come last.
+        settings: What moves numbers beside weights and tokenizer; a configuration of text generation does not.
+    """
+
+    weights: tuple[tuple[str, ...], ...]
+    settings: tuple[str, ...]
+
+
+_TRANSFORMERS = Layout(
+    (("model.safetensors", "model-*.safetensors"), ("pytorch_model.bin", "pytorch_model-*.bin")),
+    ("config.json", "preprocessor_config.json"),
+)
+LAYOUTS: Mapping[str, Layout] = {
+    "clip": _TRANSFORMERS,
+    # config.json may say which tokenizer it is.
+    OPEN_CLIP: Layout(
+        (("open_clip_model.safetensors",), ("open_clip_pytorch_model.bin",)), (OPEN_CLIP_CONFIG, "config.json")
+    ),
+}
+"""What falip loads: transformers' models by the model_type of their config.json, and open_clip's."""
 
 
 def file_sha256(path: Path) -> str:
@@ -78,12 +103,15 @@ def find_weights(name: str, revision: str | None = None, hash_file: Callable[[Pa
     """
     folder = TINY_FOLDER if name == TINY else Path(name).expanduser()
     if folder.is_dir():
-        _check_folder(folder)
+        layouts(folder)
         return Weights(name, folder, hash_file=hash_file)
+    if folder.is_file():
+        raise UserError(f"{name} is a file, and a backbone is a folder. {NO_ARCHIVES}")
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise UserError(
             f"There is no backbone {name!r}: no such folder, and not a hub id. Give tiny (the embedded model), a "
-            "folder with config.json and model.safetensors, or a hub id such as openai/clip-vit-base-patch16."
+            f"folder with config.json and model.safetensors, or {OPEN_CLIP_CONFIG} and open_clip_model.safetensors, or a "
+            "hub id such as openai/clip-vit-base-patch16 or timm/resnet50_clip.openai."
         )
     return Weights(name, None, _commit(name, revision))
 
@@ -120,11 +148,67 @@ def backbone_identity(weights: Weights, dtype: str, resize: str, precision: str 
 
 def weights_hash(folder: Path, hash_file: Callable[[Path], str] = file_sha256) -> str:
     """sha256 over the files of a folder that its numbers depend on: weights, configuration, tokenizer, image processor."""
-    weights = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    layout = layout_of(folder)
+    beside = sorted(folder / name for name in (*LAYOUTS[layout].settings, *TOKENIZER_FILES))
     digest = hashlib.sha256()
-    for path in [*weights, *(folder / name for name in _NUMBER_FILES if (folder / name).is_file())]:
+    for path in [*weight_files(folder, layout), *(path for path in beside if path.is_file())]:
         digest.update(path.name.encode() + bytes.fromhex(hash_file(path)))
     return digest.hexdigest()
+
+
+def weight_files(folder: Path, layout: str) -> list[Path]:
+    """The weight files that are read from a folder, sorted; none where they are not there."""
+    found = ([path for pattern in group for path in folder.glob(pattern)] for group in LAYOUTS[layout].weights)
+    return sorted(next((group for group in found if group), []))
+
+
+def layout_of(folder: Path) -> str:
+    """The layout in which a folder is read: of those that it may be in, the first whose weights are there.
+
+    Raises:
+        UserError: As `layouts`.
+    """
+    possible = layouts(folder)
+    return next((layout for layout in possible if weight_files(folder, layout)), possible[0])
+
+
+def layouts(folder: Path) -> list[str]:
+    """The layouts that a folder's configurations speak of, transformers' before open_clip's; repositories may have both.
+
+    Raises:
+        UserError: If it is in no layout that falip loads.
+    """
+    config, possible = folder / "config.json", []
+    kind = _model_type(config) if config.is_file() else None
+    if kind in LAYOUTS and kind != OPEN_CLIP:
+        possible.append(kind)
+    if (folder / OPEN_CLIP_CONFIG).is_file():
+        possible.append(OPEN_CLIP)
+    if possible:
+        return possible
+    if config.is_file():
+        raise UserError(
+            f"{config} says model_type {kind!r}; falip takes {', '.join(kind for kind in LAYOUTS if kind != OPEN_CLIP)}, "
+            f"and models of open_clip, which have an {OPEN_CLIP_CONFIG}."
+        )
+    raise UserError(
+        f"{folder} has no config.json and no {OPEN_CLIP_CONFIG}, so it is not a model folder in the layout of transformers "
+        f"or open_clip.{_archives(folder)}"
+    )
+
+
+def _model_type(config: Path) -> Any:
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{config} is not valid JSON ({error}). Copy the model folder again.") from error
+    kind = content.get("model_type") if isinstance(content, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _archives(folder: Path) -> str:
+    archives = sorted(folder.glob("*.pt"))
+    return f" {archives[0].name}: {NO_ARCHIVES}" if archives else ""
 
 
 def _commit(name: str, revision: str | None) -> str:
@@ -138,16 +222,3 @@ def _commit(name: str, revision: str | None) -> str:
         return reference.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return ""
-
-
-def _check_folder(folder: Path) -> None:
-    config = folder / "config.json"
-    if not config.is_file():
-        raise UserError(f"{folder} has no config.json, so it is not a model folder in the transformers layout.")
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{config} is not valid JSON ({error}). Copy the model folder again.") from error
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    if kind != "clip":
-        raise UserError(f"{config} says model_type {kind!r}; falip takes a CLIP with a ViT tower, model_type 'clip'.")

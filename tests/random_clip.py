@@ -1,5 +1,6 @@
 """Small random CLIPs in the transformers layout, and pictures to look at with them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def write_clip(
                 sharpness = 1.3 if "q_proj" in name or "k_proj" in name else 1.0
                 torch.nn.init.normal_(weight, std=sharpness * weight[0].numel() ** -0.5)
     model.save_pretrained(folder)
-    _tokenizer().save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
     CLIPImageProcessorPil(
         size={"shortest_edge": image_size},
         crop_size={"height": image_size, "width": image_size},
@@ -84,13 +85,14 @@ def write_clip(
     ).save_pretrained(folder)
 
 
-def _tokenizer() -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>", special_tokens=[("<bos>", 3), ("<eos>", 4)]
+def tokenizer(words: Sequence[str] = WORDS) -> PreTrainedTokenizerFast:
+    """Whole words, each with its place in the list as its id."""
+    made = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[(word, words.index(word)) for word in ("<bos>", "<eos>")]
     )
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
+        tokenizer_object=made, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
     )

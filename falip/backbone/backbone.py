@@ -16,7 +16,7 @@ from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder
 from falip.backbone.tower import VisionTower
 from falip.errors import UserError
-from falip.geometry import Geometry
+from falip.geometry import Geometry, Resize
 from falip.regions import Region
 from falip.views import Component, Prompt, Sharing, Views, make_views
 from falip.weights import Weights, backbone_identity
@@ -43,10 +43,13 @@ class Backbone:
         preprocess: ImageProcessing,
         weights: Weights,
         precision: str | None = None,
+        resize: Resize | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
         self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
+        # As it was asked for; what that means with these weights stands in the tower's geometry.
+        self._resize = resize or tower.geometry.resize
         self._text = TextEncoder(model, tokenizer)
 
     @property
@@ -68,7 +71,7 @@ class Backbone:
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: weights, dtype and image handling."""
         dtype = str(self.tower.dtype).removeprefix("torch.")
-        return backbone_identity(self.weights, dtype, self.geometry.resize, self.precision)
+        return backbone_identity(self.weights, dtype, self._resize, self.precision)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Unit-length embeddings of texts.

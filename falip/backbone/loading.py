@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, CLIPModel
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.utils import logging
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 
+from falip.backbone import open_clip, transformers_clip
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
 from falip.backbone.images import ImageProcessing
+from falip.backbone.parts import Parts, Unusable
 from falip.errors import UserError
 from falip.geometry import Resize
-from falip.weights import RELEASED_DTYPE, BackboneSettings, Weights, find_weights
+from falip.weights import (
+    LAYOUTS,
+    OPEN_CLIP,
+    RELEASED_DTYPE,
+    TOKENIZER_FILES,
+    BackboneSettings,
+    Weights,
+    find_weights,
+    layout_of,
+    layouts,
+    weight_files,
+)
 
-_OLD_END = 2  # the end token that old CLIP configurations name whatever their tokenizer; transformers pools accordingly
+FAMILIES: Mapping[str, Callable[[Path, torch.dtype, Resize], Parts]] = {
+    "clip": transformers_clip.load,
+    OPEN_CLIP: open_clip.load,
+}
+"""How each layout of `falip.weights.LAYOUTS` is loaded."""
 
 
 def load_backbone(
@@ -32,33 +47,37 @@ def load_backbone(
     resize: Resize = "squash",
     precision: str | None = None,
 ) -> Backbone:
-    """Loads any transformers CLIP with a ViT vision tower.
+    """Loads a CLIP in the layout of transformers or of open_clip, with a ViT or one of OpenAI's ResNets.
 
     Args:
-        name: "tiny" for the embedded model, a hub id such as "openai/clip-vit-base-patch16", or a local folder in the
-            transformers layout (config.json, model.safetensors, tokenizer and preprocessor files); "~" is the home folder.
+        name: "tiny" for the embedded model, a hub id such as "openai/clip-vit-base-patch16" or "timm/resnet50_clip.openai",
+            or a local folder: config.json, model.safetensors, tokenizer and preprocessor files (transformers), or
+            open_clip_config.json, open_clip_model.safetensors and tokenizer files (open_clip); "~" is the home folder.
         revision: Commit or tag of a hub id; None takes the newest that is known.
         device: A torch device such as "cpu" or "cuda".
         dtype: "float32", "bfloat16" or "float16".
-        resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop.
+        resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop, or what
+            else the resize_mode of an open_clip_config.json says.
         precision: None, or "released": weights, features and scores in half, rounded where the released programs round
             them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole.
 
     Raises:
-        UserError: If there is no such model here, or it is not a CLIP with a ViT tower.
+        UserError: If there is no such model here, or it is none that falip takes.
     """
     BackboneSettings(name, revision, device, dtype, resize, precision)
     dtype = dtype if precision is None else RELEASED_DTYPE
     weights = find_weights(name, revision)
     source = name if weights.folder is None else str(weights.folder)
-    model, tokenizer, processor = _from_pretrained(source, weights.revision or revision, dtype)
+    parts, folder = _loaded(source, weights, revision, getattr(torch, dtype), resize)
     if not weights.known:
-        weights = replace(weights, revision=getattr(model.config, "_commit_hash", None) or revision or "")
+        weights = replace(weights, revision=folder.name)
     try:
-        model = model.to(device)
+        model = parts.model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
-    return clip_backbone(model, tokenizer, processor, weights, resize, precision)
+    tower = parts.tower(model.eval())
+    preprocess = ImageProcessing(parts.processor, tower.geometry)
+    return Backbone(model, tower, parts.tokenizer, preprocess, weights, precision, resize)
 
 
 def clip_backbone(
@@ -74,78 +93,55 @@ def clip_backbone(
     return Backbone(model, tower, tokenizer, ImageProcessing(processor, tower.geometry), weights, precision)
 
 
-def _from_pretrained(source: str, revision: str | None, dtype: str) -> tuple[Any, Any, Any]:
-    options: dict[str, Any] = {} if revision is None else {"revision": revision}
+def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dtype, resize: Resize) -> tuple[Parts, Path]:
+    """The parts of a backbone, and the folder that they came from."""
     try:
-        with _quiet():
-            loaded: Any = CLIPModel.from_pretrained(
-                source,
-                dtype=getattr(torch, dtype),
-                attn_implementation="sdpa",
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                **options,
-            )
-        model, report = loaded
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        processor = CLIPImageProcessorPil.from_pretrained(source, **options)
+        folder = weights.folder or _hub_folder(source, weights.revision or revision)
+        return FAMILIES[layout_of(folder)](folder, dtype, resize), folder
+    except UserError:
+        raise
     except Exception as error:  # also what transformers' dependencies raise of their own: of pickles, JSON, connections
         reason = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
-        if "weights_only" in str(error):
+        if "weights_only" in str(error) and not isinstance(error, Unusable):
             reason = (
                 "its weights are pickled objects, which could run code and are not loaded; save them as model.safetensors"
             )
-        raise _unusable(source, reason) from error
-    missing = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
-    if missing:
-        # transformers would go on with random numbers in their place.
-        reason = f"its weight files lack {len(missing)} of the tensors of its config.json, or have them in other sizes"
-        raise _unusable(source, f"{reason}: {min(missing)}")
-    words = model.text_model.embeddings.token_embedding.num_embeddings
-    if len(tokenizer) > words:
-        raise _unusable(source, f"its tokenizer has {len(tokenizer)} words and its model only {words}")
-    end = model.config.text_config.eos_token_id
-    if len(tokenizer) <= 2 or tokenizer.eos_token_id is None or (end != _OLD_END and end != tokenizer.eos_token_id):
-        # Without tokenizer files transformers makes an empty vocabulary, to which all texts are alike.
-        raise _unusable(
-            source, f"its tokenizer has {len(tokenizer)} words and the end token {tokenizer.eos_token_id}, the model {end}"
-        )
-    above = sorted(set(tokenizer.get_vocab().values()) - set(range(tokenizer.eos_token_id + 1)))
-    if end == _OLD_END and above:
-        # transformers then pools at the largest token of a text, which such a word would be.
-        raise _unusable(
-            source,
-            f"its tokenizer has {len(above)} words above the end token {tokenizer.eos_token_id}, while the eos_token_id "
-            f"of its text configuration is {_OLD_END}: texts would be read at such a word. Set eos_token_id to "
-            f"{tokenizer.eos_token_id} in config.json.",
-        )
-    return model, tokenizer, processor
+        raise _unusable(source, reason, error.mend if isinstance(error, Unusable) else "") from error
 
 
-def _unusable(source: str, reason: str) -> UserError:
-    parts = "config.json, model.safetensors, tokenizer and preprocessor files"
-    if Path(source).is_dir():
-        mend = f"Copy the whole folder again ({parts})."
-    else:
-        mend = (
-            f"On a machine with network: python -m scripts.data weights --backbone {source}\n"
-            f"Without network: copy its folder here ({parts}) and give that folder instead of the hub id."
-        )
+def _hub_folder(name: str, revision: str | None) -> Path:
+    """The snapshot of a hub id in the hub's cache, with the files that are needed; those that it has are not asked for."""
+
+    def fetched(patterns: tuple[str, ...], local: bool = False) -> Path:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), local_files_only=local))
+
+    configs = ("*.json", *TOKENIZER_FILES)
+    try:
+        folder = fetched(configs, local=True)
+        if weight_files(folder, layout_of(folder)) and any((folder / file).is_file() for file in TOKENIZER_FILES):
+            return folder
+    except (LocalEntryNotFoundError, UserError):  # nothing, or not even its configuration, is in the cache
+        pass
+    folder = fetched(configs)
+    for layout in layouts(folder):
+        for patterns in LAYOUTS[layout].weights:
+            if weight_files(fetched(patterns), layout):
+                return folder
+    return folder
+
+
+def _unusable(source: str, reason: str, mend: str) -> UserError:
     return UserError(
-        f"The backbone {source!r} could not be loaded: {reason}\n{mend} "
+        f"The backbone {source!r} could not be loaded: {reason}\n{mend or _whole_files(source)} "
         "backbone=tiny is the embedded model and needs nothing."
     )
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' bar over the weights, which take less than a second, and its table of what it did not find."""
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()
+def _whole_files(source: str) -> str:
+    parts = "configuration, weights and tokenizer files, and with config.json also preprocessor_config.json"
+    if Path(source).is_dir():
+        return f"Copy the whole folder again ({parts})."
+    return (
+        f"On a machine with network: python -m scripts.data weights --backbone {source}\n"
+        f"Without network: copy its folder here ({parts}) and give that folder instead of the hub id."
+    )

@@ -81,7 +81,7 @@ def test_a_typo_ends_the_program_with_2_and_one_message(tmp_path):
         ("+backbone.size=1", "backbone.size: BackboneSettings has no such setting"),
         ("prompt.alpha=abc", "prompt.alpha='abc': give a number"),
         ("prompt.alpha=nan", "give a finite number"),
-        ("prompt.layers=99", "layers=99: this vision tower has 6 layers"),
+        ("prompt.layers=[99]", "layers=[99]: this vision tower has the layers 0 to 5"),
         ("task.limit=0", "task.limit=0: give a number of samples from 1 on"),
         ("task.limit=2.5", "task.limit=2.5: give a whole number or null"),
         ("task.split=val", "'val' (task.split=val) is unknown"),
@@ -135,15 +135,15 @@ def test_a_dry_run_of_a_sweep_says_what_would_run_and_writes_no_run(cli, small, 
 
 
 def test_a_sweep_goes_on_after_a_job_that_fails(cli, small, tmp_path):
-    status, printed = cli(*small, "-m", "prompt.layers=1,99,2")
+    status, printed = cli(*small, "-m", "prompt.layers=1,[99],2")
     assert status == 2
-    assert "prompt.layers=99" in printed and "this vision tower has 6 layers" in printed
+    assert "prompt.layers=[99]" in printed and "this vision tower has the layers 0 to 5" in printed
     infos = run_files(tmp_path)
     assert {label: info["status"] for label, info in infos.items()} == {
-        "foveal,layers=1": "complete", "foveal,layers=99": "failed", "foveal,layers=2": "complete",
+        "foveal,layers=1": "complete", "foveal,layers=[99]": "failed", "foveal,layers=2": "complete",
     }  # fmt: skip
-    error = infos["foveal,layers=99"]["error"]
-    assert error["type"] == "UserError" and "layers=99" in error["message"]
+    error = infos["foveal,layers=[99]"]["error"]
+    assert error["type"] == "UserError" and "layers=[99]" in error["message"]
 
 
 def test_an_experiment_sweeps_and_says_so_in_its_runs(cli, small, tmp_path):

@@ -80,7 +80,7 @@ def test_markup_in_data_is_text(write_scenes, tmp_path):
 
 
 def test_no_model_is_loaded_without_attention(write_scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr("falip.backbone.loading._from_pretrained", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("falip.backbone.loading._loaded", lambda *_: pytest.fail("a model was loaded"))
     runs = write_scenes("aaaa00000000", "foveal")
     assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
 

@@ -191,10 +191,10 @@ def test_a_second_process_on_the_same_run_is_turned_away(job):
 
 
 def test_an_error_of_the_prompt_is_recorded_as_the_runs_failure(job):
-    one = job("prompt.layers=99")
-    with pytest.raises(UserError, match="layers=99"):
+    one = job("prompt.layers=[99]")
+    with pytest.raises(UserError, match=r"layers=\[99\]"):
         one.execute()
-    assert one.folder.info["status"] == "failed" and "layers=99" in one.folder.info["error"]["message"]
+    assert one.folder.info["status"] == "failed" and "layers=[99]" in one.folder.info["error"]["message"]
     (run,) = discover(one.folder.path)
     assert run.state == "failed"
 

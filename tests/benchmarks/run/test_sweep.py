@@ -111,7 +111,7 @@ def test_the_command_line_sweeps_values_and_experiments(launcher, cli, clip_fold
 def test_bad_jobs_fail_alone_and_each_is_recorded(cli, clip_folder, tmp_path: Path):
     where = [f"backbone.name={clip_folder('small')}", f"results_root={tmp_path}", "task.dataset.scenes=2"]
     status, printed = cli(
-        "-m", "prompt=foveal", "prompt.alpha=0.2,-1,0.3", "prompt.layers=2,99", "text.template='a {}','none'", *where
+        "-m", "prompt=foveal", "prompt.alpha=0.2,-1,0.3", "prompt.layers=2,[99]", "text.template='a {}','none'", *where
     )
     assert status == 2 and "Traceback" not in printed
     infos = [json.loads(file.read_text()) for file in tmp_path.rglob("run.json")]

@@ -18,7 +18,7 @@ LAUNCHERS = {
     "submitit_local": ["hydra.launcher.timeout_min=10", "hydra.launcher.submitit_folder=${hydra.sweep.dir}/submitit"],
     "ray": ["+hydra.launcher.ray.init.num_cpus=2"],
 }
-LAYERS = (1, 2, 99, 3, 4, 5, 6)
+LAYERS = (1, 2, "[99]", 3, 4, 5, 6)
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ def test_a_sweep_completes_and_survives_a_job_that_fails(launcher, clip_folder, 
     # Ray gives its workers a niceness of 15, under which a busy machine starves them.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root, "RAY_worker_niceness": "0"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=580, check=False)
-    assert done.returncode == 2 and "layers=99" in done.stderr, done.stdout + done.stderr
+    assert done.returncode == 2 and "layers=[99]" in done.stderr, done.stdout + done.stderr
 
     files = list((tmp_path / "swept").rglob("run.json"))
     infos = {file: json.loads(file.read_text()) for file in files}

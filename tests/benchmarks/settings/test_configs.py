@@ -1,9 +1,11 @@
 """Every configuration composes, is classified, and runs small."""
 
 import re
+from functools import cache
 
 import pytest
 from omegaconf import OmegaConf
+from open_clip_reference import write_open_clip
 from small_jobs import LABELS, Job, composed
 
 from benchmarks.settings.choices import CONFIGS, check_overrides, options
@@ -11,7 +13,18 @@ from benchmarks.settings.identity import classify, leaves
 from falip import UserError
 
 EMBEDDED = ("rec/shapes", "classification/shapes", "pointcloud/solids")
-GRIDS = {"vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14", "vit_l14_336": "ViT-L/14@336"}
+GRIDS = {
+    "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14", "vit_l14_336": "ViT-L/14@336",
+    "metaclip_b16": "ViT-B/16",
+}  # fmt: skip
+OPEN_CLIP = {
+    **dict.fromkeys(("rn50", "rn101", "rn50x4", "rn50x16", "rn50x64"), "resnet"),
+    **dict.fromkeys(("laion_b32", "datacomp_b16", "dfn_b16"), "vit"),
+}
+SUMS = {
+    "vit_b16_l14": ("ViT-B/16", "ViT-L/14"), "vit_b32_l14_336": ("ViT-B/32", "ViT-L/14@336"),
+    "rn50x16_vit_b32": ("resnet", "ViT-B/32"), "rn50x16_vit_l14_336": ("resnet", "ViT-L/14@336"),
+}  # fmt: skip
 CHOICES = [f"{group}={name}" for group in ("backbone", "prompt", "task", "text") for name in options(group)]
 CHOICES += [f"+experiment={name}" for name in options("experiment")]
 
@@ -45,11 +58,30 @@ def test_prompts_run_on_depth_maps(job, name):
     assert all(re.search(r"/view[0-5]$", name) for name in one.folder.info["components"])
 
 
-@pytest.mark.parametrize("name", sorted(GRIDS))
-def test_every_backbone_of_the_hub_runs_from_a_folder_of_its_shape(clip_folder, tmp_path, name):
+@pytest.fixture(scope="module")
+def folder(clip_folder, tmp_path_factory):
+    """A folder with random weights of that kind."""
+
+    @cache
+    def written(kind):
+        if kind in set(GRIDS.values()):
+            return clip_folder(kind)
+        made = tmp_path_factory.mktemp("open_clip")
+        write_open_clip(made, kind)
+        return made
+
+    return written
+
+
+def test_every_backbone_is_tried_here():
+    assert {"tiny", *GRIDS, *OPEN_CLIP, *SUMS} == set(options("backbone"))
+
+
+@pytest.mark.parametrize("name, kind", sorted((GRIDS | OPEN_CLIP).items()))
+def test_every_backbone_of_the_hub_runs_from_a_folder_of_its_shape(folder, tmp_path, name, kind):
     overrides = [
         f"backbone={name}",
-        f"backbone.name={clip_folder(GRIDS[name])}",
+        f"backbone.name={folder(kind)}",
         "task.limit=1",
         f"results_root={tmp_path}",
     ]
@@ -58,10 +90,11 @@ def test_every_backbone_of_the_hub_runs_from_a_folder_of_its_shape(clip_folder, 
     assert one.folder.info["status"] == "complete"
 
 
-def test_the_sum_of_two_backbones_runs_from_folders(clip_folder, tmp_path):
-    config = composed(["backbone=vit_b16_l14", "task.limit=1", f"results_root={tmp_path}"])
-    for member, grid in zip(config.backbone.members, ("ViT-B/16", "ViT-L/14"), strict=True):
-        member.name = str(clip_folder(grid))
+@pytest.mark.parametrize("name", SUMS)
+def test_the_sum_of_two_backbones_runs_from_folders(folder, tmp_path, name):
+    config = composed([f"backbone={name}", "task.limit=1", f"results_root={tmp_path}"])
+    for member, kind in zip(config.backbone.members, SUMS[name], strict=True):
+        member.name = str(folder(kind))
     one = Job(config, LABELS)
     one.execute()
     assert len(one.folder.info["identity"]["backbone"]) == 2

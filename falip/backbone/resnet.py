@@ -1,0 +1,255 @@
+"""OpenAI's ResNets: a vision tower whose one attention, over the last feature map, makes the embedding.
+
+The modules have the names of open_clip's state dicts (open_clip modified_resnet.py; Radford et al. 2021, section 2.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from falip.backbone.attention import summed_rows
+from falip.backbone.budget import CACHE_BYTES, within_budget
+from falip.geometry import Ability, Geometry, Resize
+from falip.surgery import Heads
+from falip.views import Component, Sharing
+
+PATCH = 32  # the strides of stem and stages multiplied
+ABILITIES: frozenset[Ability] = frozenset({"cls_row", "per_head"})
+_EXPANSION = 4
+
+
+class Shape(NamedTuple):
+    """The size of a tower.
+
+    Attributes:
+        layers: Bottlenecks in each of the four stages.
+        width: Channels of the stem's output; the last feature map has 32 times as many.
+        heads: Of the attention pool.
+        image_size: Side of the input in pixels.
+        embedding: Length of an embedding.
+    """
+
+    layers: tuple[int, int, int, int]
+    width: int
+    heads: int
+    image_size: int
+    embedding: int
+
+
+class Bottleneck(nn.Module):
+    """A residual block; where it has a stride, an average pool stands before its last convolution and on its shortcut."""
+
+    def __init__(self, channels: int, planes: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, planes, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = nn.Conv2d(planes, planes * _EXPANSION, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(planes * _EXPANSION)
+        self.pool = nn.AvgPool2d(stride) if stride > 1 else nn.Identity()
+        self.downsample: nn.Module | None = None
+        if stride > 1 or channels != planes * _EXPANSION:
+            projection = nn.Conv2d(channels, planes * _EXPANSION, 1, bias=False)
+            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(planes * _EXPANSION))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(images, channels, rows, cols) to (images, 4 planes, rows / stride, cols / stride)."""
+        inner = relu(self.bn2(self.conv2(relu(self.bn1(self.conv1(x))))))
+        inner = self.bn3(self.conv3(self.pool(inner)))
+        return relu(inner + (x if self.downsample is None else self.downsample(self.pool(x))))
+
+
+class AttentionPool(nn.Module):
+    """One attention of the mean token over itself and the feature map; its output is the embedding."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        width = shape.width * 32
+        self.heads = shape.heads
+        self.positional_embedding = nn.Parameter(torch.empty(1 + (shape.image_size // PATCH) ** 2, width))
+        self.q_proj, self.k_proj, self.v_proj = (nn.Linear(width, width) for _ in range(3))
+        self.c_proj = nn.Linear(width, shape.embedding)
+
+    def project(self, features: Tensor) -> Heads:
+        """Query (images, heads, 1, head size) of the mean token, keys and values (images, heads, tokens, head size)."""
+        grid = features.flatten(2).mT
+        tokens = torch.cat([grid.mean(1, keepdim=True), grid], dim=1) + self.positional_embedding
+        projected = (self.q_proj(tokens[:, :1]), self.k_proj(tokens), self.v_proj(tokens))
+        return Heads(*(part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projected))
+
+    def weights(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """What the mean token of each view attends to, float32 (views, heads, tokens).
+
+        Args:
+            heads: Of the images.
+            owner: int (views,), the image of each view.
+            row: What is added to the logits, (views, heads or 1, tokens), or None.
+        """
+        logits = (heads.query @ heads.key.mT)[:, :, 0][owner] * heads.query.shape[-1] ** -0.5
+        return (logits if row is None else logits + row).softmax(-1, dtype=torch.float32)
+
+    def outputs(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """What each head says to each view before the output projection, (views, heads, head size)."""
+        weights = self.weights(heads, owner, row).to(heads.value)
+        return (weights[:, :, None] @ heads.value[owner])[:, :, 0]
+
+
+class ModifiedResnet(nn.Module):
+    """Stem, four stages of bottlenecks, and the attention pool."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        width, half = shape.width, shape.width // 2
+        self.conv1 = nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(half)
+        self.conv2 = nn.Conv2d(half, half, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(half)
+        self.conv3 = nn.Conv2d(half, width, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.pool = nn.AvgPool2d(2)
+        channels = width
+        for stage, blocks in enumerate(shape.layers):
+            planes, stride = width * 2**stage, 1 if stage == 0 else 2
+            first = Bottleneck(channels, planes, stride)
+            channels = planes * _EXPANSION
+            rest = (Bottleneck(channels, planes, 1) for _ in range(blocks - 1))
+            self.add_module(f"layer{stage + 1}", nn.Sequential(first, *rest))
+        self.attnpool = AttentionPool(shape)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The last feature map, (images, 32 width, rows, cols)."""
+        hidden = relu(self.bn1(self.conv1(pixels)))
+        hidden = relu(self.bn2(self.conv2(hidden)))
+        hidden = self.pool(relu(self.bn3(self.conv3(hidden))))
+        for stage in range(1, 5):
+            hidden = self.get_submodule(f"layer{stage}")(hidden)
+        return hidden
+
+
+class ResnetClipConfig(NamedTuple):
+    """What text encoding asks of a configuration."""
+
+    text_config: CLIPTextConfig
+    projection_dim: int
+
+
+class ResnetClip(nn.Module):
+    """A ResNet beside transformers' CLIP text tower, with what a backbone asks of a CLIPModel."""
+
+    def __init__(self, visual: ModifiedResnet, text: CLIPTextModelWithProjection, logit_scale: Tensor) -> None:
+        super().__init__()
+        self.visual, self.text = visual, text
+        self.logit_scale = nn.Parameter(logit_scale)
+        self.config = ResnetClipConfig(text.config, visual.shape.embedding)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.logit_scale.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return self.logit_scale.dtype
+
+    def get_text_features(self, input_ids: Tensor) -> BaseModelOutputWithPooling:
+        """As that of a CLIPModel: `pooler_output` is (texts, D), not normalised."""
+        return BaseModelOutputWithPooling(pooler_output=self.text(input_ids=input_ids).text_embeds)
+
+
+class ResnetTower:
+    """A `VisionTower` over a `ResnetClip`; its one layer is the attention pool, below which regions share everything.
+
+    `sharing="exact"` and `"frozen"` are the same here: no patch sees a token that a bias has changed.
+    """
+
+    def __init__(self, model: ResnetClip, resize: Resize) -> None:
+        self.visual = model.visual
+        self.shape = model.visual.shape
+        self.geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, ABILITIES)
+        self.dtype, self.device = model.dtype, model.device
+        self._trunk = self.visual.__call__
+
+    def views_within(self, memory_gb: float | None) -> int:
+        """See `VisionTower`."""
+        # Held at once where the maps are largest, after the stem and in the first stage: input, inner maps, output and
+        # shortcut. Pixels come on top.
+        per_view = (8 * self._largest_map() + 3 * self.shape.image_size**2) * self.dtype.itemsize
+        return within_budget(per_view, self.device, memory_gb)
+
+    def compile(self) -> None:
+        """See `VisionTower`; `sharing="none"` stays as it is."""
+        self._trunk = torch.compile(self.visual)
+
+    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+        """See `VisionTower`."""
+        if pixels.device.type == "cpu":
+            batch = min(batch, max(1, CACHE_BYTES // (self._largest_map() * 4)))
+        if sharing == "none":
+            return [self._encode_whole(component, pixels, batch) for component in components]
+        return self._encode_shared(components, pixels, batch)
+
+    def attention(self, component: Component, pixels: Tensor) -> Tensor:
+        """See `VisionTower`."""
+        heads, owner, row = self._views(component, pixels)
+        return self.visual.attnpool.weights(heads, owner, row)[:, None].cpu()
+
+    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
+        """See `VisionTower`; the width is that of the embedding."""
+        outputs = self.visual.attnpool.outputs(*self._views(component, pixels)).float()
+        weight = self.visual.attnpool.c_proj.weight.float().unflatten(1, (self.shape.heads, -1))
+        return torch.einsum("vhk,dhk->vhd", outputs, weight)[:, None].cpu()
+
+    def _largest_map(self) -> int:
+        return self.shape.width * (self.shape.image_size // 2) ** 2
+
+    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
+        """Every view whole."""
+        parts = []
+        for some in _slices(range(len(component.image_index)), batch):
+            views = component.some(some)
+            heads = self.visual.attnpool.project(self.visual(pixels[list(views.image_index)]))
+            parts.append(self._embed(heads, torch.arange(len(some), device=self.device), _row(views, pixels)))
+        return torch.cat(parts).cpu()
+
+    def _encode_shared(self, components: Sequence[Component], pixels: Tensor, batch: int) -> list[Tensor]:
+        """One feature map for each picture."""
+        shape = self.shape.embedding
+        results = [torch.empty(len(c.image_index), shape, device=self.device, dtype=self.dtype) for c in components]
+        for images in _slices(sorted({image for c in components for image in c.image_index}), batch):
+            heads = self.visual.attnpool.project(self._trunk(pixels[list(images)]))
+            place = {image: i for i, image in enumerate(images)}
+            for component, result in zip(components, results, strict=True):
+                mine = [view for view, image in enumerate(component.image_index) if image in place]
+                for some in _slices(mine, batch):
+                    views = component.some(some)
+                    owner = torch.tensor([place[image] for image in views.image_index], device=self.device)
+                    result[list(some)] = self._embed(heads, owner, _row(views, pixels))
+        return [result.cpu() for result in results]
+
+    def _embed(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        pool = self.visual.attnpool
+        return pool.c_proj(pool.outputs(heads, owner, row).flatten(1))
+
+    def _views(self, component: Component, pixels: Tensor) -> tuple[Heads, Tensor, Tensor | None]:
+        images = sorted(set(component.image_index))
+        owner = torch.tensor([images.index(image) for image in component.image_index], device=self.device)
+        return self.visual.attnpool.project(self.visual(pixels[images])), owner, _row(component, pixels)
+
+
+def _row(component: Component, like: Tensor) -> Tensor | None:
+    """What a component adds to the logits of the mean token, (views, heads or 1, tokens), or None."""
+    return summed_rows(component.biases, like).get("cls_row")
+
+
+def _slices(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
