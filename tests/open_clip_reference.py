@@ -4,6 +4,7 @@ import json
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import torch
 from random_clip import CONTEXT, WORDS, tokenizer
 from safetensors.torch import save_file
@@ -191,3 +192,16 @@ def write_open_clip(folder: Path, kind: str = "vit", quick_gelu: bool = True, he
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     tokenizer(ORDERED).save_pretrained(folder)
     return model
+
+
+def pixels_of(image) -> torch.Tensor:
+    """A picture as the models take it, squashed."""
+    values = np.asarray(image.resize((SIDE, SIDE), 3), dtype=np.float64) / 255
+    normal = (values - PREPROCESS["mean"]) / PREPROCESS["std"]
+    return torch.from_numpy(normal).permute(2, 0, 1)[None].float()
+
+
+def difference(a, b) -> float:
+    """The largest, of two tensors of one shape."""
+    assert a.shape == b.shape
+    return (a - b).abs().max().item()

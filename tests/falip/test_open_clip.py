@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from open_clip_reference import PREPROCESS, SIDE, write_open_clip
+from open_clip_reference import SIDE, difference, pixels_of, write_open_clip
 from random_clip import picture
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
@@ -43,31 +43,20 @@ def copy(written, tmp_path) -> Path:
     return Path(shutil.copytree(written()[0], tmp_path / "copy"))
 
 
-def _pixels(image) -> torch.Tensor:
-    values = np.asarray(image.resize((SIDE, SIDE), 3), dtype=np.float64) / 255
-    normal = (values - PREPROCESS["mean"]) / PREPROCESS["std"]
-    return torch.from_numpy(normal).permute(2, 0, 1)[None].float()
-
-
-def _difference(a, b) -> float:
-    assert a.shape == b.shape
-    return (a - b).abs().max().item()
-
-
 @pytest.mark.parametrize("quick_gelu", [True, False])
 @pytest.mark.parametrize("head_width", [16, 32])
 @torch.no_grad()
 def test_a_plain_vit_is_what_torch_makes_of_its_weights(written, quick_gelu, head_width, photo):
     _, reference, backbone = written(quick_gelu=quick_gelu, head_width=head_width)
-    pixels, prompt = _pixels(photo).expand(3, -1, -1, -1), Foveal(alpha=4.0, layers=[1, 3, 4])
+    pixels, prompt = pixels_of(photo).expand(3, -1, -1, -1), Foveal(alpha=4.0, layers=[1, 3, 4])
     rows = prompt(photo, REGIONS, backbone.geometry).components[0].biases[0].rows
     plain, masked = (normalize(reference.visual(pixels, *mask), dim=-1) for mask in ((), (rows, (1, 3, 4))))
     for sharing in ("none", "exact"):
-        assert _difference(backbone.encode_regions(photo, REGIONS, Plain(), sharing), plain) < 1e-5
-        assert _difference(backbone.encode_regions(photo, REGIONS, prompt, sharing), masked) < 1e-5
-    assert _difference(plain, masked) > 1e-3
+        assert difference(backbone.encode_regions(photo, REGIONS, Plain(), sharing), plain) < 1e-5
+        assert difference(backbone.encode_regions(photo, REGIONS, prompt, sharing), masked) < 1e-5
+    assert difference(plain, masked) > 1e-3
     assert head_responses(backbone, photo, REGIONS, prompt).shape == (3, 6, 64 // head_width)
-    assert _difference(backbone.encode_regions(photo, REGIONS, Unleash(prompt)), masked) > 1e-3
+    assert difference(backbone.encode_regions(photo, REGIONS, Unleash(prompt)), masked) > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["vit", "resnet"])
@@ -77,7 +66,7 @@ def test_texts_are_read_at_the_largest_token(written, kind):
     for text, found in zip(TEXTS, backbone.encode_text(TEXTS), strict=True):
         ids = backbone.tokenizer(text)["input_ids"]
         ids = [*ids[:11], ids[-1]] if len(ids) > 12 else ids
-        assert _difference(found, normalize(reference.text(torch.tensor([ids]))[0], dim=-1)) < 1e-5
+        assert difference(found, normalize(reference.text(torch.tensor([ids]))[0], dim=-1)) < 1e-5
     assert backbone.truncated == {TEXTS[2]}
     assert backbone.logit_scale == pytest.approx(np.exp(3.0))
 
@@ -87,17 +76,17 @@ def test_a_resnet_is_what_torch_makes_of_its_weights(written, photo):
     _, reference, backbone = written("resnet")
     g = backbone.geometry
     assert (g.layers, g.heads, g.rows, g.patch_size, g.abilities) == (1, 16, 3, 32, {"cls_row", "per_head"})
-    prompt, pixels = Foveal(alpha=4.0), _pixels(photo).expand(3, -1, -1, -1)
+    prompt, pixels = Foveal(alpha=4.0), pixels_of(photo).expand(3, -1, -1, -1)
     rows = prompt(photo, REGIONS, g).components[0].biases[0].rows
     plain, masked = reference.visual(pixels), reference.visual(pixels, rows)
     for sharing in ("none", "exact", "frozen"):
         for one, expected in ((Plain(), plain), (prompt, masked)):
             found = backbone.encode_regions(photo, REGIONS, one, sharing)
-            assert _difference(found, normalize(expected[0], dim=-1)) < 1e-5
-    assert _difference(normalize(plain[0], dim=-1), normalize(masked[0], dim=-1)) > 1e-3
-    assert _difference(backbone.attention(photo, REGIONS, prompt)[:, 0], masked[1]) < 1e-5
+            assert difference(found, normalize(expected[0], dim=-1)) < 1e-5
+    assert difference(normalize(plain[0], dim=-1), normalize(masked[0], dim=-1)) > 1e-3
+    assert difference(backbone.attention(photo, REGIONS, prompt)[:, 0], masked[1]) < 1e-5
     added = backbone.head_outputs(photo, REGIONS, prompt)[:, 0].sum(1)
-    assert _difference(added + reference.visual.attnpool["c_proj"].bias, masked[0]) < 1e-5
+    assert difference(added + reference.visual.attnpool["c_proj"].bias, masked[0]) < 1e-5
 
 
 def _encoded(backbone, monkeypatch) -> list[int]:
@@ -127,14 +116,14 @@ def test_a_resnet_takes_a_bias_for_each_head_and_several_of_them(written, photo)
     _, reference, backbone = written("resnet")
     torch.manual_seed(1)
     single, by_head = torch.randn(3, 10), torch.randn(3, 16, 10)
-    pixels = _pixels(photo).expand(3, -1, -1, -1)
+    pixels = pixels_of(photo).expand(3, -1, -1, -1)
     component = Component("both", (0, 0, 0), (Bias(single, (0,)), Bias(by_head, (0,))))
     logits = reference.visual(pixels)[1].log() + single[:, None] + by_head
     (expected,) = backbone.encode_views(Views((photo,), (component,)), "none")
     (found,) = backbone.encode_views(Views((photo,), (component,)), "exact")
-    assert _difference(found, expected) < 1e-6
+    assert difference(found, expected) < 1e-6
     views = backbone.prepare(Views((photo,), (component,)))
-    assert _difference(backbone.tower.attention(component, views.pixels)[:, 0], logits.softmax(-1)) < 1e-5
+    assert difference(backbone.tower.attention(component, views.pixels)[:, 0], logits.softmax(-1)) < 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +141,7 @@ def one_by_one(written):
 def test_a_resnet_gives_the_same_in_any_batch_and_order(one_by_one, order, batch, sharing):
     backbone, merged, alone = one_by_one
     shuffled = Views(merged.images, tuple(component.some(order) for component in merged.components))
-    assert _difference(backbone.encode_views(shuffled, sharing, batch), alone[:, order]) < 1e-5
+    assert difference(backbone.encode_views(shuffled, sharing, batch), alone[:, order]) < 1e-5
 
 
 @pytest.mark.parametrize("prompt", [Foveal(mask_form="all_rows"), Foveal(mask_form="diagonal"), Unleash(Foveal())])
@@ -193,7 +182,7 @@ def test_pickled_tensors_are_read_too(written, tmp_path, kind, photo):
     (copy / WEIGHTS).unlink()
     torch.save({"state_dict": state | {"module.attn_mask": torch.zeros(1)}}, copy / "open_clip_pytorch_model.bin")
     found = load_backbone(str(copy))
-    assert _difference(*(b.encode_regions(photo, REGIONS, Plain()) for b in (found, backbone))) < 1e-6
+    assert difference(*(b.encode_regions(photo, REGIONS, Plain()) for b in (found, backbone))) < 1e-6
     assert found.identity != backbone.identity
 
 
@@ -275,7 +264,7 @@ def test_what_is_not_plain_is_refused_by_its_name(copy, place, value):
 def test_settings_that_change_nothing_are_taken(copy, written, place, value, photo):
     _set(copy, place, value)
     found, expected = (b.encode_regions(photo, REGIONS, Plain()) for b in (load_backbone(str(copy)), written()[2]))
-    assert _difference(found, expected) < 1e-6
+    assert difference(found, expected) < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["vit", "resnet"])
@@ -389,7 +378,7 @@ def test_of_a_hub_id_the_needed_files_are_fetched_once(copy, tmp_path, monkeypat
     needed = {CONFIG, WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json"}
     assert set(hub.asked) == needed
     assert backbone.weights.identity == f"some/model@{hub.commit}"
-    assert _difference(*(b.encode_regions(photo, REGIONS, Plain()) for b in (backbone, written()[2]))) < 1e-6
+    assert difference(*(b.encode_regions(photo, REGIONS, Plain()) for b in (backbone, written()[2]))) < 1e-6
     hub.asked.clear()
     load_backbone("some/model", revision=hub.commit)
     assert not hub.asked

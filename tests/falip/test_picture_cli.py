@@ -96,7 +96,7 @@ def test_a_mask_is_a_region(call, tmp_path, random_clip, photo):
         (("--box", "1,2,3"), "photo.png", "four numbers"),
         ((), "photo.png", "--box"),
         ((*BOX, "--prompt", "red_square"), "photo.png", "red_circle"),
-        ((*BOX, "--layers", "9"), "photo.png", "6 layers"),
+        ((*BOX, "--layers", "0"), "photo.png", "layers=0"),
         ((*BOX, "--sigma", "0"), "photo.png", "--sigma"),
         ((*BOX, "--out", "out.nothing"), "photo.png", "--out"),
         (("--box", "0.1,0.2,0.5,0.9"), "photo.png", "9,14,45,63"),

@@ -137,7 +137,7 @@ def test_every_configured_backbone_is_loaded_at_the_revision_that_is_fetched():
     files = sorted((Path(__file__).parents[3] / "configs" / "backbone").glob("*.yaml"))
     configured = [member for file in files for member in _members(yaml.safe_load(file.read_text()))]
     hub_models = {one["name"]: one.get("revision") for one in configured if "/" in one["name"]}
-    assert hub_models == {name: REVISIONS[name] for name in hub_models} and B16 in hub_models
+    assert hub_models == {name: REVISIONS.get(name) for name in hub_models} and B16 in hub_models
 
 
 def _members(config):
