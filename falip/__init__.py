@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from falip.foveal import foveal_bias
     from falip.geometry import Geometry
     from falip.prompts import (
+        FGVP,
         Blur,
         Compose,
         Crop,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     )
     from falip.regions import Region
     from falip.scoring import score
-    from falip.views import Bias, Component, Intervention, Prompt, Views
+    from falip.views import Bias, Component, Intervention, Preparation, Prompt, Views
 
 # The module of each public name, imported at its first use: `falip.errors` alone must not bring torch along, for
 # commands that only read records or fetch data answer at once.
@@ -40,6 +41,7 @@ _HOMES = {
     "Compose": "falip.prompts",
     "Crop": "falip.prompts",
     "Ensemble": "falip.prompts",
+    "FGVP": "falip.prompts",
     "FeatureMask": "falip.prompts",
     "Foveal": "falip.prompts",
     "Geometry": "falip.geometry",
@@ -48,6 +50,7 @@ _HOMES = {
     "Intervention": "falip.views",
     "PastaStyle": "falip.prompts",
     "Plain": "falip.prompts",
+    "Preparation": "falip.views",
     "Prompt": "falip.views",
     "RedCircle": "falip.prompts",
     "Region": "falip.regions",
@@ -64,6 +67,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FGVP",
     "Backbone",
     "Bias",
     "Blur",
@@ -79,6 +83,7 @@ __all__ = [
     "Intervention",
     "PastaStyle",
     "Plain",
+    "Preparation",
     "Prompt",
     "RedCircle",
     "Region",
