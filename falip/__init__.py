@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from falip.foveal import foveal_bias
     from falip.geometry import Geometry
     from falip.prompts import (
+        FGVP,
         Blur,
         Compose,
         Crop,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     )
     from falip.regions import Region
     from falip.scoring import score
-    from falip.views import Bias, Component, Intervention, Prompt, Views
+    from falip.views import Bias, Component, Intervention, Preparation, Prompt, Views
 
 # The module of each public name, imported at its first use: `falip.errors` alone must not bring torch along, for
 # commands that only read records or fetch data answer at once.
@@ -41,6 +42,7 @@ _HOMES = {
     "Compose": "falip.prompts",
     "Crop": "falip.prompts",
     "Ensemble": "falip.prompts",
+    "FGVP": "falip.prompts",
     "FeatureMask": "falip.prompts",
     "Foveal": "falip.prompts",
     "Geometry": "falip.geometry",
@@ -49,6 +51,7 @@ _HOMES = {
     "Intervention": "falip.views",
     "PastaStyle": "falip.prompts",
     "Plain": "falip.prompts",
+    "Preparation": "falip.views",
     "Prompt": "falip.views",
     "RedCircle": "falip.prompts",
     "Region": "falip.regions",
@@ -66,6 +69,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FGVP",
     "Backbone",
     "Bias",
     "Blur",
@@ -81,6 +85,7 @@ __all__ = [
     "Intervention",
     "PastaStyle",
     "Plain",
+    "Preparation",
     "Prompt",
     "RedCircle",
     "Region",

@@ -1,4 +1,4 @@
-"""Where CLIP is told to look: boxes or a mask in one image."""
+"""Where CLIP is told to look: boxes, a mask or both in one image."""
 
 from __future__ import annotations
 
@@ -20,15 +20,30 @@ SHARE_ROUNDING = 0.02  # of an image: detectors give boxes in 0..1 that end slig
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """One region of one image: a box, several boxes that belong together, or a mask.
+    """One region of one image: a box, several boxes that belong together, a mask, or a box with its mask.
+
+    A proposal may have both, which need not agree: prompts that draw or cut a box take its box, those that go by a mask,
+    the tokens of the foveal mask among them, take its mask.
 
     Attributes:
-        boxes: Boxes (x0, y0, x1, y1) in pixels; for a mask, the bounding box of its pixels.
-        mask: Boolean array of shape (height, width) of the image, or None where the region is given by boxes.
+        boxes: Boxes (x0, y0, x1, y1) in pixels; for a mask alone, the bounding box of its pixels.
+        mask: Boolean array of shape (height, width) of the image, or None where the region is given by boxes. What is
+            given may be anything that `from_mask` takes.
+
+    Raises:
+        UserError: If there is no box, a box is not four finite numbers, or the mask is none.
     """
 
     boxes: tuple[Box, ...]
     mask: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Rejects what names no region."""
+        if not len(self.boxes):
+            raise UserError("A region needs at least one box, and got none.")
+        object.__setattr__(self, "boxes", tuple(_checked_box(box) for box in self.boxes))
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _checked_mask(self.mask))
 
     @staticmethod
     def from_box(x0: float, y0: float, x1: float, y1: float) -> Region:
@@ -42,9 +57,7 @@ class Region:
         Raises:
             UserError: If there is no box, or a box is not four finite numbers.
         """
-        if not len(boxes):
-            raise UserError("A region needs at least one box, and got none.")
-        return Region(tuple(_checked_box(box) for box in boxes))
+        return Region(tuple(boxes))  # pyright: ignore[reportArgumentType]  (each box is checked there)
 
     @staticmethod
     def from_mask(mask: np.ndarray) -> Region:
@@ -57,12 +70,7 @@ class Region:
             UserError: If the mask is not two-dimensional, has no pixel set, or has other values, as logits,
                 probabilities and ids do.
         """
-        pixels = np.asarray(mask)
-        if pixels.ndim != 2:
-            raise UserError(f"A mask has shape (height, width); this one has shape {pixels.shape}.")
-        pixels = _inside(pixels)
-        if not pixels.any():
-            raise UserError(f"The mask of shape {pixels.shape} has no pixel set, so it names no region.")
+        pixels = _checked_mask(mask)
         rows, columns = np.flatnonzero(pixels.any(1)), np.flatnonzero(pixels.any(0))
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         return Region((box,), pixels)
@@ -83,13 +91,11 @@ class Region:
             UserError: If a mask has another shape than the image, or no box keeps any area.
         """
         width, height = image_size
-        if self.mask is not None:
-            if self.mask.shape != (height, width):
-                raise UserError(
-                    f"The mask has shape {self.mask.shape}, but its image is {width} wide and {height} high, so the "
-                    f"mask must have shape {(height, width)}."
-                )
-            return self
+        if self.mask is not None and self.mask.shape != (height, width):
+            raise UserError(
+                f"The mask has shape {self.mask.shape}, but its image is {width} wide and {height} high, so the "
+                f"mask must have shape {(height, width)}."
+            )
         boxes = (clip_box(box, image_size) for box in self.boxes)
         kept = tuple(box for box in boxes if box[2] > box[0] and box[3] > box[1])
         if not kept:
@@ -97,7 +103,7 @@ class Region:
                 f"The box {self.box} has no area inside its image of {width} x {height} pixels. Boxes are "
                 "(x0, y0, x1, y1) in pixels."
             )
-        return Region(kept)
+        return self if kept == self.boxes else Region(kept, self.mask)
 
 
 def clip_box(box: Box, image_size: ImageSize) -> Box:
@@ -118,6 +124,16 @@ def in_unit_square(box: Box) -> bool:
     """Whether all numbers of a box, its width and height too, lie in 0..1, as shares of an image do and pixels do not."""
     x0, y0, x1, y1 = box
     return all(-SHARE_ROUNDING <= value <= 1 + SHARE_ROUNDING for value in (x0, y0, x1 - x0, y1 - y0))
+
+
+def _checked_mask(mask: np.ndarray) -> np.ndarray:
+    pixels = np.asarray(mask)
+    if pixels.ndim != 2:
+        raise UserError(f"A mask has shape (height, width); this one has shape {pixels.shape}.")
+    pixels = _inside(pixels)
+    if not pixels.any():
+        raise UserError(f"The mask of shape {pixels.shape} has no pixel set, so it names no region.")
+    return pixels
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:

@@ -64,6 +64,27 @@ class Intervention:
     tokens: Tensor | None = None
 
 
+class Preparation(Protocol):
+    """How pictures become a model's input, for a prompt that has a way of its own.
+
+    A frozen dataclass: equal ways are equal objects.
+    """
+
+    def pixels(self, image: Image.Image, side: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+        """One picture as the model takes it.
+
+        Args:
+            image: What the prompt made.
+            side: Of the model's square input.
+            mean: Of the three channels, on a scale from 0 to 1; subtracted.
+            std: Of the three channels; divided by.
+
+        Returns:
+            float32 (3, side, side).
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Component:
     """One view for each region, all made by the same rule.
@@ -73,12 +94,15 @@ class Component:
         image_index: For each view the picture it sees, an index into `Views.images`.
         biases: Attention biases of its views; those of one layer add up.
         intervention: At most one, or None.
+        preparation: How its pictures, those of its references included, become the model's input; None for the
+            backbone's own way.
     """
 
     name: str
     image_index: tuple[int, ...]
     biases: tuple[Bias, ...] = ()
     intervention: Intervention | None = None
+    preparation: Preparation | None = None
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -98,6 +122,12 @@ class Component:
         """For pictures: its biases added up, mean over heads, (views, 1 + rows * cols); None without any."""
         flat = [bias.rows if bias.rows.ndim == 2 else bias.rows.mean(1) for bias in self.biases]
         return sum(flat[1:], flat[0]) if flat else None
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """The pictures that it sees or refers to, each once."""
+        reference = self.intervention.reference if self.intervention else None
+        return tuple(dict.fromkeys((*self.image_index, *(reference or ()))))
 
     def some(self, views: Sequence[int]) -> Component:
         """Some of its views, in the order given."""
@@ -233,8 +263,9 @@ def _merged(parts: Sequence[Component]) -> Component:
     first = parts[0]
     if len({_shape(part) for part in parts}) > 1:
         raise UserError(
-            f"{first.name} biases other layers, or does other things inside the attention, from one picture to the next; "
-            "the views of one prompt are batched, so they must differ in their rows and pictures alone."
+            f"{first.name} biases other layers, does other things inside the attention, or prepares its pictures "
+            "otherwise, from one picture to the next; the views of one prompt are batched, so they must differ in their "
+            "rows and pictures alone."
         )
     biases = tuple(
         replace(bias, rows=_concatenated([part.biases[k].rows for part in parts])) for k, bias in enumerate(first.biases)
@@ -248,14 +279,15 @@ def _merged(parts: Sequence[Component]) -> Component:
             reference=references if intervention.reference is not None else None,
             tokens=_concatenated([other.tokens for other in others]) if intervention.tokens is not None else None,
         )
-    return Component(first.name, tuple(i for part in parts for i in part.image_index), biases, intervention)
+    places = tuple(i for part in parts for i in part.image_index)
+    return replace(first, image_index=places, biases=biases, intervention=intervention)
 
 
 def _shape(part: Component) -> Any:
     """What the components of a batch must have in common."""
     surgery = part.intervention
     inside = surgery and (surgery.change, surgery.layers, surgery.reference is None, surgery.tokens is None)
-    return tuple((bias.layers, bias.form, bias.rows.ndim) for bias in part.biases), inside
+    return tuple((bias.layers, bias.form, bias.rows.ndim) for bias in part.biases), inside, part.preparation
 
 
 def _concatenated(tensors: Sequence[Any]) -> Tensor:

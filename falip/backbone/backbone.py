@@ -141,7 +141,7 @@ class Backbone:
         """The views with their pictures as this backbone takes them, which other threads can do ahead of time."""
         if views.pixels is not None:
             return views
-        made = with_keys(views, self.preprocess(views.images))
+        made = with_keys(*self.preprocess.prepared(views))
         return replace(made, pixels=self._to_model(made.pixels))
 
     @torch.inference_mode()
@@ -212,7 +212,8 @@ class Backbone:
         views = make_views(prompt, image, regions, self.geometry)
         if len(views.components) != 1:
             raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
-        return views.components[0], self._to_model(self.preprocess(views.images))
+        views, pixels = self.preprocess.prepared(views)
+        return views.components[0], self._to_model(pixels)
 
     def _to_model(self, pixels: Any) -> Tensor:
         """Pixels on the model's device in its dtype; towards a GPU the copy runs beside the model's work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from falip.geometry import Geometry
+from falip.views import Preparation, Views
 
 RAW_DEPTH_MODE = "F"
 
@@ -39,6 +41,31 @@ class ImageProcessing:
     def __call__(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """float32 (images, 3, side, side)."""
         return torch.stack([self._depth(im) if im.mode == RAW_DEPTH_MODE else self._picture(im) for im in images])
+
+    def prepared(self, views: Views) -> tuple[Views, torch.Tensor]:
+        """The pictures of views, each as the prompt that made it wants it prepared.
+
+        Returns:
+            The views, in which a picture that is prepared in two ways stands twice, and their pixels, float32 (images,
+            3, side, side).
+        """
+        ways = [component.preparation for component in views.components]
+        if all(way is None for way in ways):
+            return views, self(views.images)
+        wanted = dict.fromkeys((i, way) for part, way in zip(views.components, ways, strict=True) for i in part.pictures)
+        place = {pair: k for k, pair in enumerate(wanted)}
+        components = tuple(
+            component.moved([place.get((i, way), -1) for i in range(len(views.images))])
+            for component, way in zip(views.components, ways, strict=True)
+        )
+        images = tuple(views.images[i] for i, _ in wanted)
+        pixels = torch.stack([self._by(way, views.images[i]) for i, way in wanted])
+        return replace(views, images=images, components=components), pixels
+
+    def _by(self, way: Preparation | None, image: Image.Image) -> torch.Tensor:
+        if way is None:
+            return self([image])[0]
+        return way.pixels(image, self._side, self._processor.image_mean, self._processor.image_std)
 
     def _picture(self, image: Image.Image) -> torch.Tensor:
         # One pixel high or wide pictures are ambiguous to the processor's guess of where the channels are.

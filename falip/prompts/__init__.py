@@ -2,12 +2,14 @@
 
 from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
+from falip.prompts.fgvp import FGVP
 from falip.prompts.foveal import Foveal, HardMask, PastaStyle
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
 from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
 
 __all__ = [
+    "FGVP",
     "Blur",
     "Compose",
     "Crop",

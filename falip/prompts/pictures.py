@@ -91,11 +91,11 @@ class Crop:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The cut-out; the region in it is all of it, or its mask or several boxes cut alike."""
         x0, y0, x1, y1 = box = _pixel_box(region.box, image)
-        cut = image.crop(box)
-        if region.mask is not None:
-            return cut, Region.from_mask(region.mask[y0:y1, x0:x1])
+        mask = None if region.mask is None else region.mask[y0:y1, x0:x1]
         parts = [_pixel_box(part, image) for part in region.boxes]
-        return cut, Region.from_boxes([(a - x0, b - y0, c - x0, d - y0) for a, b, c, d in parts])
+        moved = tuple((float(a - x0), float(b - y0), float(c - x0), float(d - y0)) for a, b, c, d in parts)
+        # A proposal's mask may lie outside of its box.
+        return image.crop(box), Region(moved, mask if mask is not None and mask.any() else None)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import falip
 
 
 def test_the_names_that_are_promised_are_there():
-    prompts = {"Plain", "Crop", "Blur", "RedCircle", "Shade", "Grayscale", "Foveal", "Compose", "Ensemble"}
+    prompts = {"Plain", "Crop", "Blur", "RedCircle", "Shade", "Grayscale", "Foveal", "Compose", "Ensemble", "FGVP"}
     analysis = {"Unleash", "ReplaceV", "ReplaceQK", "FeatureMask", "HardMask", "PastaStyle"}
     rest = {"Region", "Geometry", "Views", "UserError", "depth_maps", "foveal_bias", "load_backbone", "score"}
     assert prompts | analysis | rest <= set(falip.__all__)
