@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from falip.foveal import foveal_bias
     from falip.geometry import Geometry
     from falip.prompts import (
+        Alpha,
         Blur,
         Compose,
         Crop,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 # The module of each public name, imported at its first use: `falip.errors` alone must not bring torch along, for
 # commands that only read records or fetch data answer at once.
 _HOMES = {
+    "Alpha": "falip.prompts",
     "Backbone": "falip.backbone",
     "Bias": "falip.views",
     "Blur": "falip.prompts",
@@ -64,6 +66,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Alpha",
     "Backbone",
     "Bias",
     "Blur",

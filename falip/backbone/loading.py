@@ -13,12 +13,13 @@ from transformers import AutoTokenizer, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils import logging
 
+from falip.backbone.alpha import put_alpha_weights
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
 from falip.backbone.images import ImageProcessing
 from falip.errors import UserError
 from falip.geometry import Resize
-from falip.weights import RELEASED_DTYPE, BackboneSettings, Weights, find_weights
+from falip.weights import RELEASED_DTYPE, BackboneSettings, Weights, find_alpha, find_weights
 
 _OLD_END = 2  # the end token that old CLIP configurations name whatever their tokenizer; transformers pools accordingly
 
@@ -31,6 +32,7 @@ def load_backbone(
     dtype: str = "float32",
     resize: Resize = "squash",
     precision: str | None = None,
+    alpha_weights: str | None = None,
 ) -> Backbone:
     """Loads any transformers CLIP with a ViT vision tower.
 
@@ -43,17 +45,21 @@ def load_backbone(
         resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop.
         precision: None, or "released": weights, features and scores in half, rounded where the released programs round
             them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole.
+        alpha_weights: File of Alpha-CLIP's visual weights (.pth), put in the place of the vision tower; `falip.Alpha` then
+            has a channel to fill.
 
     Raises:
-        UserError: If there is no such model here, or it is not a CLIP with a ViT tower.
+        UserError: If there is no such model here, or it is not a CLIP with a ViT tower, or the alpha weights do not fit it.
     """
-    BackboneSettings(name, revision, device, dtype, resize, precision)
+    BackboneSettings(name, revision, device, dtype, resize, precision, alpha_weights)
     dtype = dtype if precision is None else RELEASED_DTYPE
-    weights = find_weights(name, revision)
+    weights = replace(find_weights(name, revision), alpha=find_alpha(alpha_weights))
     source = name if weights.folder is None else str(weights.folder)
     model, tokenizer, processor = _from_pretrained(source, weights.revision or revision, dtype)
     if not weights.known:
         weights = replace(weights, revision=getattr(model.config, "_commit_hash", None) or revision or "")
+    if weights.alpha:
+        put_alpha_weights(model, weights.alpha)
     try:
         model = model.to(device)
     except (RuntimeError, AssertionError) as error:

@@ -1,5 +1,6 @@
 """The prompts: each turns (image, regions) into views."""
 
+from falip.prompts.alpha import Alpha
 from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.foveal import Foveal, HardMask, PastaStyle
@@ -8,6 +9,7 @@ from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
 
 __all__ = [
+    "Alpha",
     "Blur",
     "Compose",
     "Crop",
