@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from falip.geometry import Geometry
     from falip.prompts import (
         FGVP,
+        Alpha,
         Blur,
         Compose,
         Crop,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # The module of each public name, imported at its first use: `falip.errors` alone must not bring torch along, for
 # commands that only read records or fetch data answer at once.
 _HOMES = {
+    "Alpha": "falip.prompts",
     "Backbone": "falip.backbone",
     "Bias": "falip.views",
     "Blur": "falip.prompts",
@@ -70,6 +72,7 @@ _HOMES = {
 
 __all__ = [
     "FGVP",
+    "Alpha",
     "Backbone",
     "Bias",
     "Blur",

@@ -13,14 +13,16 @@ from falip.regions import ImageSize, Region
 
 Resize = Literal["squash", "crop"]
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
-Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions"]
-VIT_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
+Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha"]
+ALPHA_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
+VIT_ABILITIES: frozenset[Ability] = ALPHA_ABILITIES - {"alpha"}
 _WORDS: dict[str, str] = {
     "cls_row": "a bias on the pooled token's row",
     "all_rows": "a bias on the rows of all tokens",
     "diagonal": "a bias on the diagonal",
     "per_head": "a bias for each head",
     "interventions": "interventions inside the attention",
+    "alpha": "an alpha channel",
 }
 
 
@@ -35,7 +37,7 @@ class Geometry:
         heads: Attention heads in each layer.
         resize: How an image becomes square: squashed, whatever its aspect (the reference's way for REC), or CLIP's own
             resize of the shorter side followed by a centre crop.
-        abilities: What prompts may do inside the tower; a ViT can do all.
+        abilities: What prompts may do inside the tower; a plain ViT can do all but take an alpha channel.
     """
 
     image_size: int
@@ -50,9 +52,12 @@ class Geometry:
         lacking = sorted(set(needs) - self.abilities)
         if lacking:
             offers = ", ".join(_WORDS[ability] for ability in sorted(self.abilities)) or "pictures alone"
+            other = "a backbone with a plain ViT"
+            if "alpha" in lacking:
+                other = "load Alpha-CLIP's visual weights over the backbone: alpha_weights=FILE, or backbone=alphaclip_b16"
             raise UserError(
                 f"{name} needs {' and '.join(_WORDS[ability] for ability in lacking)}, which this vision tower does not "
-                f"have. It takes: {offers}. Choose another prompt, or a backbone with a plain ViT."
+                f"have. It takes: {offers}. Choose another prompt, or {other}."
             )
 
     @property

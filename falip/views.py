@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+import numpy as np
 from PIL import Image
 
 from falip.errors import UserError
@@ -96,6 +97,8 @@ class Component:
         intervention: At most one, or None.
         preparation: How its pictures, those of its references included, become the model's input; None for the
             backbone's own way.
+        alpha: For each view the map of the alpha channel of a tower that has one, 0 to 1, (height, width) of its picture;
+            None for a view that looks at all of it, and for a component whose views all do.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Component:
     biases: tuple[Bias, ...] = ()
     intervention: Intervention | None = None
     preparation: Preparation | None = None
+    alpha: tuple[np.ndarray | None, ...] | None = None
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -110,6 +114,8 @@ class Component:
         wanted: set[Ability] = {ability for bias in self.biases for ability in bias.needs}
         if self.intervention:
             wanted.add("interventions")
+        if self.alpha is not None:
+            wanted.add("alpha")
         return frozenset(wanted)
 
     @property
@@ -142,7 +148,11 @@ class Component:
                 tokens=None if tokens is None else tokens[chosen],
             )
         return replace(
-            self, image_index=tuple(self.image_index[v] for v in chosen), biases=biases, intervention=intervention
+            self,
+            image_index=tuple(self.image_index[v] for v in chosen),
+            biases=biases,
+            intervention=intervention,
+            alpha=None if self.alpha is None else tuple(self.alpha[v] for v in chosen),
         )
 
     def moved(self, place: Sequence[int]) -> Component:
@@ -161,7 +171,8 @@ class Views:
         images: The distinct pictures (PIL), before the resize to the model's input; empty once `pixels` stand in.
         components: Each has one view for each region, in the order of the regions.
         combine: How the scores of several components become one.
-        pixels: The distinct pictures as one backbone takes them, float32 (images, 3, side, side); see `Backbone.prepare`.
+        pixels: The distinct pictures as one backbone takes them, float32 (images, channels, side, side), an alpha channel
+            in them where the tower has one; see `Backbone.prepare`.
         keys: For each component and view what it is made of: views with one key are the same view. None until prepared.
     """
 
@@ -279,8 +290,10 @@ def _merged(parts: Sequence[Component]) -> Component:
             reference=references if intervention.reference is not None else None,
             tokens=_concatenated([other.tokens for other in others]) if intervention.tokens is not None else None,
         )
-    places = tuple(i for part in parts for i in part.image_index)
-    return replace(first, image_index=places, biases=biases, intervention=intervention)
+    places, alpha = tuple(i for part in parts for i in part.image_index), None
+    if any(part.alpha is not None for part in parts):
+        alpha = tuple(one for part in parts for one in part.alpha or (None,) * len(part.image_index))
+    return replace(first, image_index=places, biases=biases, intervention=intervention, alpha=alpha)
 
 
 def _shape(part: Component) -> Any:

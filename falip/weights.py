@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -72,12 +72,14 @@ class Weights:
         folder: The folder, or None for a hub id.
         revision: Commit of the hub repository; "" for a folder, or where it is not known before the weights are here.
         hash_file: sha256 of a file; a harness gives one that remembers.
+        alpha: File of Alpha-CLIP's visual weights that stand in for the vision tower, or None.
     """
 
     name: str
     folder: Path | None
     revision: str = ""
     hash_file: Callable[[Path], str] = file_sha256
+    alpha: Path | None = None
 
     @property
     def known(self) -> bool:
@@ -88,6 +90,11 @@ class Weights:
     def identity(self) -> str:
         """sha256 over the files of a folder that its numbers depend on, or "hub id@commit"."""
         return f"{self.name}@{self.revision}" if self.folder is None else weights_hash(self.folder, self.hash_file)
+
+    @cached_property
+    def alpha_identity(self) -> str | None:
+        """sha256 of the alpha weights; None without any."""
+        return self.alpha and self.hash_file(self.alpha)
 
 
 def find_weights(name: str, revision: str | None = None, hash_file: Callable[[Path], str] = file_sha256) -> Weights:
@@ -126,6 +133,7 @@ class BackboneSettings:
     dtype: str = "float32"
     resize: str = "squash"
     precision: str | None = None
+    alpha_weights: str | None = None
 
     def __post_init__(self) -> None:
         """Rejects what no backbone takes."""
@@ -137,13 +145,33 @@ class BackboneSettings:
     def identity(self, weights: Weights) -> dict[str, Any]:
         """What the numbers of the backbone depend on, its weights found."""
         dtype = self.dtype if self.precision is None else RELEASED_DTYPE
+        weights = replace(weights, alpha=find_alpha(self.alpha_weights))
         return backbone_identity(weights, dtype, self.resize, self.precision)
 
 
 def backbone_identity(weights: Weights, dtype: str, resize: str, precision: str | None = None) -> dict[str, Any]:
     """What the numbers of a backbone depend on: weights, arithmetic and image handling."""
     identity = {"weights": weights.identity, "dtype": dtype, "resize": resize, "image_processor": IMAGE_PROCESSOR}
-    return identity | ({"precision": precision} if precision else {})
+    alpha = weights.alpha_identity
+    return identity | ({"precision": precision} if precision else {}) | ({"alpha_weights": alpha} if alpha else {})
+
+
+def find_alpha(name: str | None) -> Path | None:
+    """The file of Alpha-CLIP's visual weights that a path names; "~" is the home folder.
+
+    Raises:
+        UserError: If there is no such file.
+    """
+    if name is None:
+        return None
+    path = Path(name).expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"There is no file alpha_weights={str(name)!r}. Take it from the model zoo of Alpha-CLIP "
+            "(https://github.com/SunzeY/AlphaCLIP): clip_b16_grit+mim_fultune_4xe.pth for ViT-B/16, "
+            "clip_l14_grit+mim_fultune_6xe.pth for ViT-L/14."
+        )
+    return path
 
 
 def weights_hash(folder: Path, hash_file: Callable[[Path], str] = file_sha256) -> str:

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from falip.backbone.alpha import with_alpha_channel
 from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder
@@ -141,7 +142,7 @@ class Backbone:
         """The views with their pictures as this backbone takes them, which other threads can do ahead of time."""
         if views.pixels is not None:
             return views
-        made = with_keys(*self.preprocess.prepared(views))
+        made = with_keys(*self._inputs(views))
         return replace(made, pixels=self._to_model(made.pixels))
 
     @torch.inference_mode()
@@ -212,8 +213,12 @@ class Backbone:
         views = make_views(prompt, image, regions, self.geometry)
         if len(views.components) != 1:
             raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
-        views, pixels = self.preprocess.prepared(views)
-        return views.components[0], self._to_model(pixels)
+        seen, pixels = self._inputs(views)
+        return seen.components[0], self._to_model(pixels)
+
+    def _inputs(self, views: Views) -> tuple[Views, Tensor]:
+        """Views and the pixels that they point at, (images, channels, side, side), on the CPU."""
+        return with_alpha_channel(*self.preprocess.prepared(views), self.geometry)
 
     def _to_model(self, pixels: Any) -> Tensor:
         """Pixels on the model's device in its dtype; towards a GPU the copy runs beside the model's work."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
 from falip.backbone.sharing import Passes, Rows, Seats
-from falip.geometry import Geometry, Resize
+from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
 from falip.views import Component, Sharing
 
 
@@ -29,7 +29,12 @@ class ClipViT:
         vision = model.config.vision_config
         self.model = model
         self.geometry = Geometry(
-            vision.image_size, vision.patch_size, vision.num_hidden_layers, vision.num_attention_heads, resize
+            vision.image_size,
+            vision.patch_size,
+            vision.num_hidden_layers,
+            vision.num_attention_heads,
+            resize,
+            ALPHA_ABILITIES if vision.num_channels == 4 else VIT_ABILITIES,
         )
         self.dtype: torch.dtype = model.dtype
         self.device: torch.device = model.device

@@ -20,7 +20,7 @@ def with_keys(views: Views, pixels: Tensor) -> Views:
 
     Args:
         views: What a prompt made.
-        pixels: Its pictures, prepared, (images, 3, side, side), on the CPU.
+        pixels: Its pictures, prepared, (images, channels, side, side), on the CPU.
     """
     marks = [_digest(picture) for picture in pixels]
     distinct = {mark: i for i, mark in reversed(list(enumerate(marks)))}  # of equal pictures the first

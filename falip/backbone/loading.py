@@ -12,6 +12,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from falip.backbone import open_clip, transformers_clip
+from falip.backbone.alpha import put_alpha_weights
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
 from falip.backbone.images import ImageProcessing
@@ -25,6 +26,7 @@ from falip.weights import (
     TOKENIZER_FILES,
     BackboneSettings,
     Weights,
+    find_alpha,
     find_weights,
     layout_of,
     layouts,
@@ -46,6 +48,7 @@ def load_backbone(
     dtype: str = "float32",
     resize: Resize = "squash",
     precision: str | None = None,
+    alpha_weights: str | None = None,
 ) -> Backbone:
     """Loads a CLIP in the layout of transformers or of open_clip, with a ViT or one of OpenAI's ResNets.
 
@@ -60,17 +63,21 @@ def load_backbone(
             else the resize_mode of an open_clip_config.json says.
         precision: None, or "released": weights, features and scores in half, rounded where the released programs round
             them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole.
+        alpha_weights: File of Alpha-CLIP's visual weights (.pth), put in the place of the vision tower; `falip.Alpha` then
+            has a channel to fill.
 
     Raises:
-        UserError: If there is no such model here, or it is none that falip takes.
+        UserError: If there is no such model here, it is none that falip takes, or the alpha weights do not fit it.
     """
-    BackboneSettings(name, revision, device, dtype, resize, precision)
+    BackboneSettings(name, revision, device, dtype, resize, precision, alpha_weights)
     dtype = dtype if precision is None else RELEASED_DTYPE
-    weights = find_weights(name, revision)
+    weights = replace(find_weights(name, revision), alpha=find_alpha(alpha_weights))
     source = name if weights.folder is None else str(weights.folder)
     parts, folder = _loaded(source, weights, revision, getattr(torch, dtype), resize)
     if not weights.known:
         weights = replace(weights, revision=folder.name)
+    if weights.alpha:
+        put_alpha_weights(parts.model, weights.alpha)
     try:
         model = parts.model.to(device)
     except (RuntimeError, AssertionError) as error:

@@ -30,7 +30,7 @@ class VisionTower(Protocol):
 
         Args:
             components: With any number of views each.
-            pixels: (images, 3, side, side), on the device.
+            pixels: (images, channels, side, side), on the device; four channels where the tower has an alpha channel.
             sharing: See `Backbone.encode_views`.
             batch: Most views in one forward pass.
         """

@@ -1,5 +1,6 @@
 """The prompts: each turns (image, regions) into views."""
 
+from falip.prompts.alpha import Alpha
 from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.fgvp import FGVP
@@ -10,6 +11,7 @@ from falip.prompts.unleash import Unleash
 
 __all__ = [
     "FGVP",
+    "Alpha",
     "Blur",
     "Compose",
     "Crop",

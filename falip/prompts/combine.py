@@ -10,10 +10,13 @@ from PIL import Image
 
 from falip.errors import UserError, check_choice
 from falip.geometry import Geometry
+from falip.prompts.alpha import ChannelPrompt
 from falip.prompts.foveal import AttentionPrompt
 from falip.prompts.pictures import Picture, Plain, WholeImage
 from falip.regions import Region
 from falip.views import Combine, Component, Prompt, Views, join_views, merge_views
+
+_WAYS = ("edit", "bias", "alpha_map")  # what a prompt has that can be a part of one view
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,11 @@ class Compose:
     """One view with all edits and biases: a red circle and a foveal mask, say.
 
     Attributes:
-        prompts: Edits of the picture, done in this order, and prompts that bias the attention, whose biases add up.
+        prompts: Edits of the picture, done in this order, prompts that bias the attention, whose biases add up, and at
+            most one that fills the alpha channel.
     """
 
-    prompts: Sequence[Picture | AttentionPrompt]
+    prompts: Sequence[Picture | AttentionPrompt | ChannelPrompt]
     name: str = ""
     version: ClassVar[int] = 1
 
@@ -32,12 +36,15 @@ class Compose:
         """Rejects what has no meaning in one view."""
         if not self.prompts:
             raise UserError("Compose needs at least one prompt, and got none.")
-        strangers = [p for p in self.prompts if not (hasattr(p, "edit") or hasattr(p, "bias") or isinstance(p, Plain))]
+        strangers = [p for p in self.prompts if not isinstance(p, Plain) and not any(hasattr(p, way) for way in _WAYS)]
         if strangers:
             raise UserError(
                 f"Compose cannot take {', '.join(type(p).__name__ for p in strangers)}: it makes one view from edits of "
-                "the picture and biases of the attention. To sum the scores of several views use Ensemble."
+                "the picture, biases of the attention and an alpha map. To sum the scores of several views use Ensemble."
             )
+        filling = [type(p).__name__ for p in self.prompts if hasattr(p, "alpha_map")]
+        if len(filling) > 1:
+            raise UserError(f"Compose takes one prompt that fills the alpha channel, and got {', '.join(filling)}.")
         if not self.name:
             object.__setattr__(self, "name", "+".join(p.name for p in self.prompts))
 
@@ -63,7 +70,9 @@ class Compose:
                 picture, place = prompt.edit(picture, place, whole)  # pyright: ignore[reportAttributeAccessIssue]
         biasing: list[AttentionPrompt] = [p for p in self.prompts if hasattr(p, "bias")]  # pyright: ignore[reportAssignmentType]
         biases = tuple(prompt.bias([place], picture.size, geometry) for prompt in biasing)
-        return Views((picture,), (Component(self.name, (0,), biases),))
+        filling: list[ChannelPrompt] = [p for p in self.prompts if hasattr(p, "alpha_map")]  # pyright: ignore[reportAssignmentType]
+        maps = tuple(prompt.alpha_map(place, picture.size, geometry) for prompt in filling) or None
+        return Views((picture,), (Component(self.name, (0,), biases, alpha=maps),))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 import pytest
+from alpha_weights import write_alpha_weights
 from omegaconf import OmegaConf
 from open_clip_reference import write_open_clip
 from small_jobs import LABELS, Job, composed
@@ -25,6 +26,7 @@ SUMS = {
     "vit_b16_l14": ("ViT-B/16", "ViT-L/14"), "vit_b32_l14_336": ("ViT-B/32", "ViT-L/14@336"),
     "rn50x16_vit_b32": ("resnet", "ViT-B/32"), "rn50x16_vit_l14_336": ("resnet", "ViT-L/14@336"),
 }  # fmt: skip
+ALPHA_GRIDS = {"alphaclip_b16": "ViT-B/16", "alphaclip_l14": "ViT-L/14"}
 CHOICES = [f"{group}={name}" for group in ("backbone", "prompt", "task", "text") for name in options(group)]
 CHOICES += [f"+experiment={name}" for name in options("experiment")]
 
@@ -39,10 +41,13 @@ def test_every_choice_composes_and_every_leaf_of_it_is_identity_or_runtime(choic
 
 @pytest.mark.parametrize("name", options("prompt"))
 @pytest.mark.parametrize("task", ["rec/shapes", "classification/shapes"])
-def test_every_prompt_runs(job, name, task):
+def test_every_prompt_runs(job, clip_folder, tmp_path, name, task):
     if name.startswith("fgvp_"):
         pytest.importorskip("cv2", reason="FGVP's prompts need OpenCV: pip install opencv-python-headless")
     changes = ["task.dataset.scenes=2"] if task == "rec/shapes" else ["task.dataset.scenes=2", "task.dataset.region=mask"]
+    if name.startswith("alpha"):
+        write_alpha_weights(clip_folder("small"), tmp_path / "visual.pth")
+        changes.append(f"backbone.alpha_weights={tmp_path / 'visual.pth'}")
     one = job(f"prompt={name}", f"task={task}", *changes)
     one.execute()
     info, frame = one.folder.info, one.folder.frame()
@@ -100,6 +105,31 @@ def test_the_sum_of_two_backbones_runs_from_folders(folder, tmp_path, name):
     one = Job(config, LABELS)
     one.execute()
     assert len(one.folder.info["identity"]["backbone"]) == 2
+
+
+@pytest.mark.parametrize("name", sorted(ALPHA_GRIDS))
+def test_every_alpha_clip_runs_over_a_base_of_its_shape(clip_folder, tmp_path, name):
+    folder = clip_folder(ALPHA_GRIDS[name])
+    config = composed([f"backbone={name}", "prompt=alpha_blur", "task.limit=1", f"results_root={tmp_path}"])
+    assert config.backbone.alpha_weights.startswith("data/alphaclip/clip_")
+    weights = tmp_path / config.backbone.alpha_weights.rpartition("/")[2]
+    write_alpha_weights(folder, weights)
+    config.backbone.name, config.backbone.alpha_weights = str(folder), str(weights)
+    one = Job(config, LABELS)
+    one.execute()
+    assert one.folder.info["status"] == "complete"
+
+
+def test_the_sum_of_two_alpha_clips_has_the_weights_of_each_alone():
+    members = composed(["backbone=alphaclip_b16_l14"]).backbone.members
+    for member, name in zip(members, ("alphaclip_b16", "alphaclip_l14"), strict=True):
+        assert member == composed([f"backbone={name}"]).backbone
+
+
+def test_alpha_weights_that_are_not_here_say_where_they_come_from(clip_folder):
+    config = composed(["backbone=alphaclip_b16", f"backbone.name={clip_folder('ViT-B/16')}", "data_root=/nowhere"])
+    with pytest.raises(UserError, match=r"/nowhere/alphaclip/clip_b16_.*SunzeY/AlphaCLIP"):
+        _ = Job(config, LABELS).identity
 
 
 def test_a_backbone_that_is_not_here_says_how_to_get_it():
