@@ -24,6 +24,9 @@ OPEN_CLIP = {
 }
 SUMS = {
     "vit_b16_l14": ("ViT-B/16", "ViT-L/14"), "vit_b32_l14_336": ("ViT-B/32", "ViT-L/14@336"),
+    "vit_b16_l14_336": ("ViT-B/16", "ViT-L/14@336"), "vit_b32_b16": ("ViT-B/32", "ViT-B/16"),
+    "vit_b32_l14": ("ViT-B/32", "ViT-L/14"), "vit_l14_l14_336": ("ViT-L/14", "ViT-L/14@336"),
+    "rn50x16_vit_b16": ("resnet", "ViT-B/16"), "rn50x16_vit_l14": ("resnet", "ViT-L/14"),
     "rn50x16_vit_b32": ("resnet", "ViT-B/32"), "rn50x16_vit_l14_336": ("resnet", "ViT-L/14@336"),
 }  # fmt: skip
 ALPHA_GRIDS = {"alphaclip_b16": "ViT-B/16", "alphaclip_l14": "ViT-L/14"}
@@ -81,7 +84,7 @@ def folder(clip_folder, tmp_path_factory):
 
 
 def test_every_backbone_is_tried_here():
-    assert {"tiny", *GRIDS, *OPEN_CLIP, *SUMS} == set(options("backbone"))
+    assert {"tiny", *GRIDS, *OPEN_CLIP, *SUMS, *ALPHA_GRIDS, "alphaclip_b16_l14"} == set(options("backbone"))
 
 
 @pytest.mark.parametrize("name, kind", sorted((GRIDS | OPEN_CLIP).items()))
