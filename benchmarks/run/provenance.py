@@ -12,7 +12,7 @@ from PIL import features
 
 PACKAGES = (
     "falip", "torch", "transformers", "tokenizers", "ftfy", "numpy", "pillow", "pandas", "pyarrow", "hydra-core",
-    "datasets",
+    "datasets", "spacy", "opencv-python-headless",
 )  # fmt: skip
 
 

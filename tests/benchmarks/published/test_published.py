@@ -59,7 +59,7 @@ def test_every_cell_can_be_run():
         choices = {"backbone": e.backbone, "prompt": e.prompt, "text": e.text, "task": e.task}
         for group, choice in choices.items():
             option = choice.partition(",")[0]
-                assert option == "*" or (CONFIGS / group / f"{option}.yaml").is_file(), f"{group}={choice}"
+            assert option == "*" or (CONFIGS / group / f"{option}.yaml").is_file(), f"{group}={choice}"
 
 
 def test_every_published_average_is_of_one_of_our_prompts():

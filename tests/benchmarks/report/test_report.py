@@ -200,9 +200,9 @@ def test_what_cannot_be_brought_back_is_said_and_the_rest_is_shown(write_scenes,
 
 
 def test_layers_that_the_backbone_lacks_end_no_report(write_scenes, tmp_path, caplog):
-    runs = write_scenes("aaaa00000000", identity={"prompt": {"type": "Foveal", "version": 1, "layers": 99}})
+    runs = write_scenes("aaaa00000000", identity={"prompt": {"type": "Foveal", "version": 1, "layers": [99]}})
     assert main([str(runs), "--out", str(tmp_path / "page.html")]) == 0
-    assert "layers=99" in caplog.text
+    assert "layers=[99]" in caplog.text
 
 
 @pytest.mark.parametrize("sizes", [[0.25] * 7, [0.25] * 9 + [0.3], [0.1, 0.9], [0.0]])
