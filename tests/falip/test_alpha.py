@@ -156,7 +156,7 @@ def test_without_a_map_weights_of_zero_give_the_base(clip_folder, random_clip, t
         apart(backbone.encode_regions(photo, regions, Alpha()), random_clip().encode_regions(photo, regions, Plain()))
         < 1e-6
     )
-    assert torch.equal(backbone.encode_text(["a red dog"]), random_clip().encode_text(["a red dog"]))
+    assert apart(backbone.encode_text(["a red dog"]), random_clip().encode_text(["a red dog"])) < 1e-6
 
 
 @pytest.mark.parametrize("sharing", ["none", "exact"])

@@ -65,6 +65,7 @@ NO_OTHER = {
     "task.dataset._target_",
     "task.dataset.split",
     "backbone.name",
+    "backbone.alpha_weights",  # a file, of which the hash counts
     "prompt._target_",
 }
 
