@@ -110,10 +110,14 @@ class RunSetting:
 
     @property
     def backbone(self) -> dict[str, Any] | None:
-        """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
+        """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored.
+
+        None too for Alpha-CLIP, whose attention is not that of its base: its weights are a file that a stranger may name.
+        """
         given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize")}
         known = {key: value for key, value in given.items() if isinstance(value, str)}
-        return known if len(self._members) == 1 and "name" in known else None
+        alone = len(self._members) == 1 and not self._members[0].get("alpha_weights")
+        return known if alone and "name" in known else None
 
     @cached_property
     def geometry(self) -> Geometry | None:
