@@ -34,17 +34,15 @@ class RelatedExpressions(ReferringExpressions):
         """One record for each expression, with the scores of all its texts; its component scores are the expression's."""
         place = {text: t for t, text in enumerate(self.texts(sample))}
         total, parts = combined(scores, combine), self.placed(sample, scores)
-        records = []
+        boxes = tuple((x0, y0, max(x0, x1), max(y0, y1)) for x0, y0, x1, y1 in sample.boxes)
+        size, records = sample.pictures[0].image.size, []
         for query in sample.queries:
             texts = _asked(sample, query)
             of_texts = total[:, [place[text] for text in texts]].T.astype(np.float32)
-            size = sample.pictures[0].image.size
-            decisive = related_scores(parse(query.text), of_texts, sample.boxes, size, self.min_area)
+            decisive = related_scores(parse(query.text), of_texts, boxes, size, self.min_area)
             decisive = np.where(np.isnan(parts[0, :, 0]), np.nan, decisive)
             record = self.record(sample, query, parts[:, :, place[texts[0]]], decisive, outside)
-            records.append(
-                replace(record, texts=texts, text_scores=rows(of_texts), boxes=sample.boxes, image_size=size),
-            )
+            records.append(replace(record, texts=texts, text_scores=rows(of_texts), boxes=boxes, image_size=size))
         return records
 
 

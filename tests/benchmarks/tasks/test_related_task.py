@@ -66,6 +66,12 @@ def test_a_single_candidate_is_the_decision_and_the_whole_expression_all_that_is
     assert record.texts == TEXTS[:1] and record.text_scores == ((3.0,),)
 
 
+def test_a_box_that_ends_before_it_begins_has_no_area_and_is_dropped():
+    one = sample("leftmost cup", boxes=((30.0, 0.0, 20.0, 10.0), *BOXES[1:3]))
+    (record,) = task().decide(one, np.ones((1, 3, 1), np.float32), "sum", 0)
+    assert (record.prediction, record.dropped) == (1, 1)
+
+
 def test_the_rules_of_the_task_are_kept():
     (record,) = task(iou_threshold=1.0, iou_strict=False).decide(sample("a cup"), np.ones((1, 4, 1), np.float32), "sum", 0)
     assert record.candidate_correct == (False, True, False, False) and record.ties == 3
