@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/python -m pip install --quiet --upgrade pip
 	$(VENV)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(VENV)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev,relations,fgvp]'
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev,relations,fgvp,meshes]'
 	touch $@
 
 smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables (LIMIT=20 scenes)
