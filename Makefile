@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv/bin
 READY := .venv/.ready
+# In this mode `import falip` finds the package from any folder, one that holds a clone named falip too.
+EDITABLE := --config-settings editable_mode=compat --editable
 TABLES ?= all
 SPLITS ?=
 LIMIT ?=
@@ -9,6 +11,7 @@ RELEASED ?=
 BACKBONE ?= vit_b16
 TASKS ?=
 ARGS ?=
+SUBSET = $(if $(LIMIT),task.limit=$(LIMIT))
 EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
   table_combinations sweep_alpha_sigma sweep_layers
 
@@ -24,16 +27,21 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(VENV)/python -m pip install --quiet --upgrade pip
 	$(VENV)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(VENV)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,relations,fgvp]'
+	$(VENV)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) '.[dev,relations,fgvp,meshes]'
 	touch $@
 
-smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables
-	$(VENV)/python -m benchmarks +experiment=smoke_rec
-	$(VENV)/python -m benchmarks +experiment=smoke_classification
-	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud
-	$(VENV)/python -m benchmarks.tables --experiment smoke_rec
-	$(VENV)/python -m benchmarks.tables --experiment smoke_classification
-	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud
+smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables (LIMIT=20 scenes)
+	$(VENV)/python -m benchmarks +experiment=smoke_rec $(SUBSET)
+	$(VENV)/python -m benchmarks +experiment=smoke_classification $(SUBSET)
+	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud $(SUBSET)
+	$(VENV)/python -m benchmarks.tables --experiment smoke_rec $(if $(LIMIT),--allow-subset)
+	$(VENV)/python -m benchmarks.tables --experiment smoke_classification $(if $(LIMIT),--allow-subset)
+	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud $(if $(LIMIT),--allow-subset)
+	@printf '\n%s\n' 'Done. Next, after `source .venv/bin/activate`:' \
+	  '  falip report                            these runs as one page: results/report/index.html' \
+	  '  falip look PHOTO --box x0,y0,x1,y1 --text "a dog" --text "a cat" --out look.png' \
+	  '  falip list                              every prompt, backbone, task and experiment' \
+	  '  falip data check                        what real data and weights there are, and how to get them'
 
 test: $(READY) ## Runs the checks, in under five minutes
 	$(VENV)/python -m pytest $(ARGS)
@@ -62,6 +70,9 @@ tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writ
 
 report: $(READY) ## One HTML page of all runs: results/report/index.html
 	$(VENV)/python -m benchmarks.report $(ARGS)
+
+figures: $(READY) ## Every figure of the embedded benchmark: results/figures/
+	set -e; for figure in attention depth_maps heads examples; do $(VENV)/python -m benchmarks.figures $$figure $(ARGS); done
 
 status: $(READY) ## Which runs are complete, partial or failed
 	$(VENV)/python -m benchmarks.status $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -13,12 +14,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.settings.choices import check_overrides, explained
+from benchmarks.settings.choices import CONFIGS, check_overrides, explained
 from benchmarks.settings.sweep import asked
 from falip.errors import UserError
 
 
-@hydra.main(version_base="1.3", config_path="../configs", config_name="run")
+@hydra.main(version_base="1.3", config_path=str(CONFIGS.resolve()), config_name="run")
 def run(config: DictConfig) -> None:
     """One job by itself; the jobs of a sweep come through `hydra_plugins.together`."""
     from benchmarks.run.one_pass import evaluate
@@ -40,11 +41,18 @@ def _comes_from_hydra(error: OSError) -> bool:
     return bool(packages) and "hydra" in packages[-1]
 
 
-def main() -> int:
-    """Runs Hydra; what the user can mend is one message and exit status 2."""
+def main(argv: Sequence[str] | None = None, program: str = "falip run") -> int:
+    """Runs Hydra; what the user can mend is one message and exit status 2.
+
+    Args:
+        argv: Options and overrides, in any order; those of the process if None.
+        program: What the help calls the command.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
     # Options first: argparse takes none between overrides.
-    arguments = sys.argv[1:] = sorted(sys.argv[1:], key=lambda a: a not in ("-m", "--multirun") and not _is_long_option(a))
+    given = sys.argv[1:] if argv is None else argv
+    arguments = sorted(given, key=lambda a: a not in ("-m", "--multirun") and not _is_long_option(a))
+    sys.argv = [program, *arguments]
     try:
         check_overrides(arguments)
         run()

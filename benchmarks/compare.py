@@ -12,20 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure.formats import accuracy, comparison
-from benchmarks.measure.statistics import compare
-from benchmarks.records.run import Run, read_run
+from benchmarks.notebook.compare import compare
+from benchmarks.records.folder import write_text
 from falip.errors import UserError
-
-_WORDS = (
-    "difference in points",
-    "95 % interval (bootstrap over samples)",
-    "p (bootstrap)",
-    "only the first right",
-    "only the second right",
-    "p (McNemar, exact)",
-    "pairs",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,26 +24,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("first", type=Path, help="folder of a finished run")
     parser.add_argument("second", type=Path, help="folder of another one on the same queries")
+    parser.add_argument("--differing", type=Path, metavar="CSV", help="write the queries that only one of them has right")
     arguments = parser.parse_args(argv)
     try:
-        first, second = (_finished(folder) for folder in (arguments.first, arguments.second))
-        result = compare(first.frame, second.frame, (first.name, second.name))
-        accuracies = [accuracy(run.metrics) for run in (first, second)]
+        found = compare(arguments.first, arguments.second)
+        if arguments.differing:
+            write_text(arguments.differing, found.differing.to_csv(index=False))
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    for run, words in zip((first, second), accuracies, strict=True):
-        sys.stdout.write(f"{run.name}: {words}\n")
-    for name, value in zip(_WORDS, comparison(result), strict=True):
-        sys.stdout.write(f"  {name}: {value}\n")
+    sys.stdout.write(f"{found}\n")
     return 0
-
-
-def _finished(folder: Path) -> Run:
-    run = read_run(folder)
-    if not run.finished:
-        raise UserError(f"{folder} is not finished. Give the command of the run again, which does the rest.")
-    return run
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
         ("ReferringExpressions", name): ["benchmarks.data.refcoco.RefCOCO", "benchmarks.data.refcoco_rows.RefCOCORows"]
         for name in _REFERRING
     },
+    ("ReferringExpressions", "csv"): ["benchmarks.data.own.rec_csv.ReferringTable"],
     ("RegionClassification", "shapes"): ["benchmarks.data.shapes.ClassifiedShapes"],
     ("RegionClassification", "cub"): ["benchmarks.data.cub.CUB"],
     ("RegionClassification", "imagenet_s"): ["benchmarks.data.imagenet_s.ImageNetS"],
@@ -50,6 +51,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],
     ("PointCloudRecognition", "scanobjectnn"): ["benchmarks.data.scanobjectnn.ScanObjectNN"],
     ("PointCloudRecognition", "solids"): ["benchmarks.data.solids.Solids"],
+    ("PointCloudRecognition", "folder"): ["benchmarks.data.own.cloud_folder.CloudFolder"],
 }
 
 

@@ -79,6 +79,9 @@ def explained(error: Exception, arguments: Sequence[str], compose: Callable[[Seq
         compose: Composes overrides where Hydra is at work already; None to start it for that.
     """
     message = str(error)
+    lacking = re.search(r"Missing mandatory value.*full_key: (\S+)", message, re.DOTALL)
+    if lacking:
+        return f"{lacking[1]} must be given: add {lacking[1]}=... to the command line."
     unknown = re.search(r"Could not override '([^']+)'", message)
     if not unknown or unknown[1] in GROUPS:
         return message

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from benchmarks.settings.choices import CONFIGS, check_overrides, explained
 from benchmarks.settings.sweep import Asked, Composer
@@ -21,12 +23,26 @@ def expanded(commands: Iterable[Sequence[str]]) -> Iterator[list[Asked]]:
 
     with initialize_config_dir(str(CONFIGS.resolve()), version_base="1.3"):
         composer = Composer(lambda overrides: compose("run", list(overrides), return_hydra_config=True))
-        for arguments in commands:
-            check_overrides(arguments)
+        for command in commands:
+            check_overrides(command)
+            arguments = _with_folder(command)
             try:
                 yield [composer(overrides) for overrides in _jobs(composer, list(arguments))]
             except (HydraException, OmegaConfBaseException) as error:
                 raise UserError(f"{' '.join(arguments)}: {explained(error, arguments, composer.config)}") from error
+
+
+def _with_folder(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--config-dir DIR` as the override that Hydra's composing understands."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    options, rest = parser.parse_known_args(list(arguments))
+    if options.config_dir is None:
+        return rest
+    folder = Path(options.config_dir)
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    return [f"hydra.searchpath=['file://{folder.resolve()}']", *rest]
 
 
 def _jobs(composer: Composer, arguments: list[str]) -> Sequence[Sequence[str]]:

@@ -30,13 +30,19 @@ SUMS = {
     "rn50x16_vit_b32": ("resnet", "ViT-B/32"), "rn50x16_vit_l14_336": ("resnet", "ViT-L/14@336"),
 }  # fmt: skip
 ALPHA_GRIDS = {"alphaclip_b16": "ViT-B/16", "alphaclip_l14": "ViT-L/14"}
+# Tasks on one's own data, whose files have no default.
+OWN = {
+    "rec/csv": ["task.dataset.candidates=nowhere.csv", "task.dataset.expressions=nowhere.csv"],
+    "pointcloud/folder": ["task.dataset.folder=nowhere"],
+}
 CHOICES = [f"{group}={name}" for group in ("backbone", "prompt", "task", "text") for name in options(group)]
 CHOICES += [f"+experiment={name}" for name in options("experiment")]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_composes_and_every_leaf_of_it_is_identity_or_runtime(choice):
-    tree = OmegaConf.to_container(composed([choice]), resolve=True, throw_on_missing=True)
+    files = OWN.get(choice.removeprefix("task="), [])
+    tree = OmegaConf.to_container(composed([choice, *files]), resolve=True, throw_on_missing=True)
     kinds = {leaf: classify(leaf) for leaf, _ in leaves(tree)}  # pyright: ignore[reportArgumentType]
     assert {"prompt._target_", "task.name", "text.template"} <= kinds.keys()
     assert all(kind == "runtime" for leaf, kind in kinds.items() if leaf.endswith((".root", ".device")))
@@ -140,11 +146,17 @@ def test_a_backbone_that_is_not_here_says_how_to_get_it():
         _ = Job(composed(["backbone=vit_b16"]), LABELS).backbones
 
 
-@pytest.mark.parametrize("name", [name for name in options("task") if name not in EMBEDDED])
+@pytest.mark.parametrize("name", [name for name in options("task") if name not in {*EMBEDDED, *OWN}])
 def test_every_task_on_real_data_names_the_data_folder_where_there_is_none(tmp_path, name):
     rows = ["task.dataset.rows=" + str(tmp_path / "nowhere")] if name.endswith("_rows") else []
     with pytest.raises(UserError, match=rf"{tmp_path}.*(python -m scripts\.data|task\.dataset\.rows)"):
         _ = Job(composed([f"task={name}", f"data_root={tmp_path / 'nowhere'}", *rows]), LABELS).identity
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_task_on_ones_own_data_names_the_file_that_is_not_there(name):
+    with pytest.raises(UserError, match="nowhere"):
+        _ = Job(composed([f"task={name}", *OWN[name]]), LABELS).identity
 
 
 @pytest.mark.parametrize("name", options("experiment"))

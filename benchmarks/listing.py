@@ -1,0 +1,82 @@
+"""What there is to choose from, with what each choice means: `falip list prompts`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.settings.choices import CONFIGS, GROUPS, options
+from falip.errors import UserError
+
+KINDS = {f"{group}s": group for group in GROUPS}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the choices of one kind or of all; 2 if the user must mend something."""
+    parser = argparse.ArgumentParser(
+        prog="falip list",
+        description="Lists what a command can choose, as in `falip run prompt=foveal backbone=vit_b16 task=rec/refcoco`.",
+    )
+    parser.add_argument("kind", nargs="?", choices=(*KINDS, "all"), default="all", help="what to list (%(default)s)")
+    parser.add_argument(
+        "--config-dir", type=Path, action="append", default=[], help="a folder of your own; may be repeated"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        folders = [CONFIGS, *map(_existing, arguments.config_dir)]
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    kinds = KINDS if arguments.kind == "all" else [arguments.kind]
+    sys.stdout.write("\n\n".join("\n".join(lines(kind, folders)) for kind in kinds) + "\n")
+    return 0
+
+
+def lines(kind: str, folders: Sequence[Path]) -> Iterator[str]:
+    """A heading, and a line for each choice.
+
+    Args:
+        kind: One of `KINDS`.
+        folders: Where configurations lie.
+    """
+    group = KINDS[kind]
+    names = options(group, folders)
+    width = max(map(len, names), default=0)
+    yield f"{kind} ({'+' if group == 'experiment' else ''}{group}=NAME)"
+    for name in names:
+        yield f"  {name:{width}}  {meaning(next(path for path in _files(group, name, folders)))}".rstrip()
+
+
+def meaning(file: Path) -> str:
+    """The first sentence of the comment at the top of a configuration file; "" where there is none."""
+    words = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if not line.startswith("# @package"):
+            words.append(line.lstrip("# ").strip())
+    return _first_sentence(" ".join(words))
+
+
+def _first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a word, other than that of "Fig." or of dots, and has a capital behind it."""
+    end = re.search(r"(?<!Fig)(?<!\.)\.(?= [A-Z])", text)
+    return text[: end.end()] if end else text
+
+
+def _files(group: str, name: str, folders: Sequence[Path]) -> Iterator[Path]:
+    """The files of a choice; that of a folder of one's own first."""
+    yield from (path for folder in reversed(folders) if (path := folder / group / f"{name}.yaml").is_file())
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    return folder
+
+
+if __name__ == "__main__":
+    sys.exit(main())

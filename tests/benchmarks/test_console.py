@@ -1,0 +1,84 @@
+"""The program `falip`: one name for every command, in any folder."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import console
+from benchmarks.settings.choices import options
+
+ROOT = Path(__file__).parents[2]
+START = "import sys; from benchmarks.console import main; sys.exit(main(sys.argv[1:]))"
+
+
+def _falip(folder, *arguments):
+    """The program as it is installed: neither the current folder nor the clone's stands first on the path."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-c", START, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_command(capsys):
+    assert console.main([]) == 0
+    said = capsys.readouterr().out
+    assert all(f"  {name} " in said for name in console.COMMANDS)
+
+
+def test_an_unknown_command_is_named(capsys):
+    assert console.main(["tabels"]) == 2
+    assert "there is no command 'tabels'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in console.COMMANDS if name not in ("run", "sweep")])
+def test_every_command_has_help(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        importlib.import_module(console.COMMANDS[name].module).main(["--help"])
+    assert stopped.value.code == 0
+    assert "usage: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["run", "sweep"])
+def test_the_help_of_runs_shows_how_they_are_asked_for(name, tmp_path):
+    done = _falip(tmp_path, name, "--help")
+    assert done.returncode == 0
+    assert "falip sweep prompt=plain,foveal,crop" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_works_beside_folders_of_its_own_names_and_takes_what_is_the_users(tmp_path):
+    for name in ("falip", "configs", "scripts", "benchmarks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "own" / "prompt").mkdir(parents=True)
+    (tmp_path / "mine.py").write_text("from falip import Foveal\n\nclass Mine(Foveal):\n    pass\n")
+    (tmp_path / "own" / "prompt" / "mine.yaml").write_text("# Mine.\n_target_: mine.Mine\nalpha: 0.7\n")
+    done = _falip(
+        tmp_path,
+        "sweep",
+        "--config-dir",
+        tmp_path / "own",
+        "prompt=mine,plain",
+        "task.dataset.scenes=2",
+        "runtime.workers=0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "results" / "runs").rglob("metrics.json"))) == 2
+    listed = _falip(tmp_path, "list", "prompts", "--config-dir", "own").stdout
+    assert "mine" in listed and "Mine." in listed
+
+
+def test_list_gives_each_choice_its_meaning(capsys):
+    assert console.main(["list"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    for group in ("prompt", "backbone", "task", "text", "experiment"):
+        for name in options(group):
+            assert any(line.split()[:1] == [name] and len(line.split()) > 1 for line in said), name
+
+
+def test_list_refuses_a_folder_that_is_not_there(capsys):
+    assert console.main(["list", "prompts", "--config-dir", "nowhere"]) == 2
+    assert "--config-dir nowhere" in capsys.readouterr().err
