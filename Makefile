@@ -6,7 +6,7 @@ TABLES ?= all
 SPLITS ?=
 LIMIT ?=
 RELEASED ?=
-BACKBONE ?= vit_b16
+BACKBONE ?=
 TASKS ?=
 ARGS ?=
 EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
@@ -51,7 +51,7 @@ format: $(READY) ## Mends what lint can mend by itself
 	$(VENV)/ruff format .
 
 reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec TASKS=rec/refcoco SPLITS=testA LIMIT=64 RELEASED=1)
-	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
+	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) $(if $(BACKBONE),--backbone $(BACKBONE)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \

@@ -32,7 +32,19 @@ COMPLETE, UNSCORED, PARTIAL, STARTED, FAILED = "complete", "unscored", "partial"
 # What comparisons and charts need of a record, and is kept in memory for all runs of a table at once.
 _KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
 # What metrics need beside it; where there are classes, their scores too.
-_MEASURED = [*_KEPT, "target", "margin", "oracle", "chance", "ties", "tie_accuracy", "dropped", "outside", "fallback"]
+_MEASURED = [
+    *_KEPT,
+    "target",
+    "prediction",
+    "margin",
+    "oracle",
+    "chance",
+    "ties",
+    "tie_accuracy",
+    "dropped",
+    "outside",
+    "fallback",
+]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
 EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})

@@ -1,0 +1,89 @@
+"""What jobs ask for: pictures, encodings, texts and room on disk, known without a model and without decoding a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.settings.building import build
+from benchmarks.settings.subset import subset
+from benchmarks.settings.sweep import Asked
+from benchmarks.tasks import Task
+from falip.prompts import Ensemble, Plain
+from falip.views import Prompt
+
+# Parquet as runs write it, about: a record's own fields, and a float32 score.
+_RECORD_BYTES, _SCORE_BYTES = 150, 4
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What some jobs on one split ask for in one pass.
+
+    Attributes:
+        pictures: To decode; depth maps count one by one.
+        queries: Decisions of each job.
+        views: Views that each tower encodes: of every region one for each distinct view of the prompts, of plain pictures
+            one for all their regions.
+        texts: To embed, at most: equal texts are embedded once, and the entities of relations come on top.
+        towers: For each model how often it is asked: once, or once for each sum of models that it is in.
+        disk: Bytes of records, about.
+    """
+
+    pictures: int
+    queries: int
+    views: int
+    texts: int
+    towers: Mapping[str, int]
+    disk: int
+
+
+def demand(jobs: Sequence[Asked], tasks: dict[str, Task] | None = None) -> Demand:
+    """What the jobs of one command ask for, which are on one split under one backbone.
+
+    Args:
+        jobs: At least one.
+        tasks: Those that were built before, by their settings; a new one is added.
+
+    Raises:
+        UserError: If the data are not here.
+    """
+    settings = jobs[0].settings
+    known = {} if tasks is None else tasks
+    task = known.setdefault(repr(settings["task"]), build(settings["task"], "task"))
+    index = task.dataset.index
+    chosen = [index[i] for i in subset(index, task.limit)]
+    queries, regions = sum(info.queries for info in chosen), sum(info.regions for info in chosen)
+    recognised = bool(task.dataset.class_names)
+    pictures = regions if recognised else len(chosen)  # recognition has one region for each picture
+    prompts = [build(job.settings["prompt"], "prompt") for job in jobs]
+    parts: list[Prompt] = []
+    for part in (part for prompt in prompts for part in _parts(prompt)):
+        if part not in parts:
+            parts.append(part)
+    phrases = {prompt.text_template or job.settings["text"]["template"] for prompt, job in zip(prompts, jobs, strict=True)}
+    candidates = len(task.dataset.class_names) if recognised else regions / max(len(chosen), 1)
+    scores = sum(1 + sum(1 for _ in _parts(prompt)) for prompt in prompts) * candidates
+    return Demand(
+        pictures=pictures,
+        queries=queries,
+        views=sum(pictures if isinstance(part, Plain) else regions for part in parts),
+        texts=len(phrases) * (len(task.dataset.class_names) if recognised else queries),
+        towers=Counter(member["name"] for member in _members(settings)),
+        disk=round(queries * (len(jobs) * _RECORD_BYTES + scores * _SCORE_BYTES)),
+    )
+
+
+def _members(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return settings["backbone"].get("members", [settings["backbone"]])
+
+
+def _parts(prompt: Prompt) -> Iterator[Prompt]:
+    """The prompts of an ensemble, those inside its ensembles included; or the prompt itself."""
+    if not isinstance(prompt, Ensemble):
+        yield prompt
+        return
+    for inner in prompt.prompts:
+        yield from _parts(inner)
