@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.records.run import FAILED, UNSCORED, Run, asked_for
+from benchmarks.records.run import FAILED, UNSCORED, Run, asked_for, method
 from benchmarks.records.runs import Damaged, find
 from falip.errors import UserError
 
@@ -62,7 +62,7 @@ def status_rows(
         wanted, there = frozenset(expected), {key for key, _ in found}
         rows = [_row(run) for key, run in found if key in wanted]
         absent = [key for key in expected if key not in there]
-        rows += [StatusRow(MISSING, a.task, a.split, a.backbone, a.prompt, "", "not started") for a in absent]
+        rows += [StatusRow(MISSING, a.task, a.split, a.backbone, method(vars(a)), "", "not started") for a in absent]
     return rows + [StatusRow(DAMAGED, "", "", "", "", one.path.name, one.reason) for one in damaged]
 
 
@@ -72,7 +72,7 @@ def _row(run: Run) -> StatusRow:
         state, note = run.state, _note(run)
     except UserError as error:  # a part that cannot be read, or is of another run
         state, note = DAMAGED, str(error)
-    return StatusRow(state, labels["task"], labels["split"], labels["backbone"], labels["prompt"], run.run_id, note)
+    return StatusRow(state, labels["task"], labels["split"], labels["backbone"], run.method, run.run_id, note)
 
 
 def _note(run: Run) -> str:

@@ -15,15 +15,19 @@ from numpy.typing import NDArray
 
 from benchmarks.measure.decisions import decide_class, decide_rec
 from benchmarks.measure.metrics import scored
+from benchmarks.measure.relations import asked_texts, related_scores
 from benchmarks.measure.statistics import align
 from falip.errors import UserError
+from falip.relations import parse
 
 # PointCLIP search_weights.py:56-82; equal weights first, so they win ties.
 SEARCH_GRID = (1.0, 0.75, 0.5, 0.25)
 SEARCHED = "searched on test labels"
 
 
-def combine(frames: Sequence[pd.DataFrame], how: str = "sum") -> pd.DataFrame:
+def combine(
+    frames: Sequence[pd.DataFrame], how: str = "sum", relations: bool | None = None, min_area: float = 0.0
+) -> pd.DataFrame:
     """Records of several finished runs combined as an `Ensemble` of their prompts would have scored them.
 
     The scores of the runs are summed, or their maximum is taken; decisions, ranks, margins and ties are
@@ -31,13 +35,18 @@ def combine(frames: Sequence[pd.DataFrame], how: str = "sum") -> pd.DataFrame:
     unscored. Where only the rightness of the candidates is known and not their overlap, `iou` is that of a
     run with the same prediction.
 
+    With relations it is the scores of the texts that are combined, and the expressions are parsed again. No model is
+    needed to switch them on or off.
+
     Args:
         frames: Records of runs on the same queries; one is enough.
         how: "sum" or "max".
+        relations: Whether relations decide, or the scores of whole expressions; None: as they did in the runs.
+        min_area: With relations, the share of the image that a candidate must exceed to be meant.
 
     Raises:
-        UserError: If there are no runs, they answered different queries or had other candidates, or `how` is
-            unknown.
+        UserError: If there are no runs, they answered different queries or had other candidates, `how` is
+            unknown, or relations are asked for and a run has not the scores of the texts.
     """
     if not frames:
         raise UserError("nothing to combine: give the records of at least one run")
@@ -45,15 +54,30 @@ def combine(frames: Sequence[pd.DataFrame], how: str = "sum") -> pd.DataFrame:
         raise UserError(f"cannot combine scores by {how!r}: choose sum or max")
     first = frames[0].sort_values("id", ignore_index=True)
     aligned = [first, *(align(first, frame)[1] for frame in frames[1:])]
-    rows = [_combine_row(parts, how) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
+    area = min_area if _relate(frames, relations) else None
+    rows = [_combine_row(parts, how, area) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
     return pd.DataFrame(rows, columns=first.columns).astype(first.dtypes.to_dict())
+
+
+def _relate(frames: Sequence[pd.DataFrame], wanted: bool | None) -> bool:
+    """Whether relations decide."""
+    able = [bool(frame["texts"].map(len).any()) for frame in frames]
+    if wanted is False or (wanted is None and not any(able)):
+        return False
+    if not all(able):
+        raise UserError(
+            f"{able.count(False)} of {len(able)} runs have no scores of the texts that relations ask for: run them with "
+            "text=relations, or give --relations off"
+        )
+    return True
 
 
 def _dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _combine_row(parts: Sequence[dict[str, Any]], how: str) -> dict[str, Any]:
+def _combine_row(parts: Sequence[dict[str, Any]], how: str, min_area: float | None) -> dict[str, Any]:
+    """One query; with relations where there is a smallest area."""
     unscored = [part for part in parts if part["status"] != "scored"]
     if unscored:
         return unscored[0]
@@ -67,12 +91,41 @@ def _combine_row(parts: Sequence[dict[str, Any]], how: str) -> dict[str, Any]:
             "only runs with the same proposals or classes can be combined"
         )
     operation = np.add if how == "sum" else np.maximum  # both keep NaN, so dropped stays dropped
-    scores = reduce(operation, [np.asarray(part["scores"], dtype=np.float32) for part in parts])
+    if min_area is None:
+        scores = reduce(operation, [_whole(part) for part in parts])
+        row |= {"texts": (), "text_scores": (), "boxes": (), "image_size": ()}
+    else:
+        row |= _texts_combined(parts, operation)
+        decisive = related_scores(parse(row["text"]), row["text_scores"], list(row["boxes"]), row["image_size"], min_area)
+        dropped = np.isnan(reduce(np.add, [np.asarray(part["scores"], dtype=np.float32) for part in parts]))
+        scores = np.where(dropped, np.nan, decisive).astype(np.float32)
     row["component_scores"] = [scores_row for part in parts for scores_row in part["component_scores"]]
     row |= _decided(scores, parts[0])
     same = [part["iou"] for part in parts if part["prediction"] == row["prediction"]]
     row["iou"] = same[0] if same else float("nan")
     return row
+
+
+def _whole(part: dict[str, Any]) -> NDArray[np.float32]:
+    """The scores of the whole expression, NaN for dropped candidates."""
+    scores = np.asarray(part["scores"], dtype=np.float32)
+    if not len(part["texts"]):
+        return scores
+    return np.where(np.isnan(scores), scores, np.asarray(part["text_scores"][0], dtype=np.float32))
+
+
+def _texts_combined(parts: Sequence[dict[str, Any]], operation: np.ufunc) -> dict[str, Any]:
+    """The texts that relations ask for, and the scores of each in all runs as one."""
+    texts = asked_texts(parse(parts[0]["text"]), len(parts[0]["scores"]))
+    tables = [dict(zip(part["texts"], part["text_scores"], strict=True)) for part in parts]
+    lacking = [text for text in texts if any(text not in table for table in tables)]
+    if lacking:
+        raise UserError(
+            f"query {parts[0]['id']!r}: a run has no scores of {lacking[0]!r}, which the parser that is installed finds in "
+            f"{parts[0]['text']!r}. It was made with another spaCy or model: see identity.text in its run.json"
+        )
+    scores = [reduce(operation, [np.asarray(table[text], dtype=np.float32) for table in tables]) for text in texts]
+    return {"texts": list(texts), "text_scores": scores}
 
 
 def _decided(scores: NDArray[np.float32], part: dict[str, Any]) -> dict[str, Any]:

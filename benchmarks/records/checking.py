@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from falip.errors import UserError
 _DECIDED = ("prediction", "correct", "score", "margin", "rank", "oracle", "chance", "ties", "tie_accuracy", "dropped")
 # What is needed to work decisions out again, and what is compared then.
 CHECKED = ("id", "group", "candidates", "target", *_DECIDED, "scores", "candidate_correct", "status")
+# What relations can be worked out again from; the decision itself follows from the scores beside it, without a parser.
+RELATED = ("texts", "text_scores", "boxes", "image_size")
 
 
 def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
@@ -47,6 +51,52 @@ def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
     any_right = np.logical_or.reduceat(right, starts[:-1])
     aimed = np.where(target >= 0, right[starts[:-1] + np.clip(target, 0, candidates - 1)], ~any_right)
     _first(path, rows, ~aimed | (target >= candidates), "its target is not a right candidate")
+
+
+def check_relations(records: pa.Table, paths: NDArray[np.object_]) -> None:
+    """Looks whether what relations are worked out from is whole: a score of each candidate under each text, and its box.
+
+    Args:
+        records: With the columns `RELATED`, and those that say which query it is.
+        paths: The file of each record, for the message.
+
+    Raises:
+        UserError: If something is lacking or no number; it names the file and the query.
+    """
+    if not len(records):
+        return
+    candidates = records["candidates"].to_numpy().astype(np.int64)
+    asked = np.diff(ragged(records["texts"])[1])
+    scores, boxes, size = _table(records["text_scores"]), _table(records["boxes"]), ragged(records["image_size"])[1]
+    wrong = scores.misfits(asked, candidates)
+    _first(paths, records, wrong, "it has not a score of each candidate under each text that relations ask for")
+    wrong = boxes.misfits(np.where(asked > 0, candidates, 0), np.full(len(records), 4))
+    _first(paths, records, wrong | (np.diff(size) != np.where(asked > 0, 2, 0)), "it has not the box of each candidate")
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """A table of numbers for each record: its rows, the columns of each row, and which have numbers that are not finite."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    broken: NDArray[np.bool_]
+
+    def misfits(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which records have not so many rows of so many columns of finite numbers."""
+        owner = np.repeat(np.arange(len(self.rows)), self.rows)
+        wrong = self.rows != rows
+        wrong[owner[(self.columns != columns[owner]) | self.broken]] = True
+        return wrong
+
+
+def _table(column: pa.ChunkedArray) -> _Tables:
+    starts = ragged(column)[1]
+    inner = pa.chunked_array([chunk.flatten() for chunk in column.chunks], type=column.type.value_type)
+    numbers, ends = ragged(inner)
+    broken = np.zeros(len(ends) - 1, bool)
+    broken[np.repeat(np.arange(len(broken)), np.diff(ends))[~np.isfinite(numbers)]] = True
+    return _Tables(np.diff(starts), np.diff(ends), broken)
 
 
 def _right(

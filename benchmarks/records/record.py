@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.records.checking import CHECKED, check_decisions, is_scored, texts
+from benchmarks.records.checking import CHECKED, RELATED, check_decisions, check_relations, is_scored, texts
 from falip.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 2  # since 2 each part says whose it is
+SCHEMA_VERSION = 3  # since 2 each part says whose it is, since 3 it has the texts that relations ask for
 _RUN_ID = b"run_id"
 _STAND_IN = "/unscored-"  # in the id of a record that stands for a query of a sample that could not be loaded
 _AGAIN = "give the command of its run again, which does the rest"
@@ -47,7 +47,8 @@ class Record:
         chance: Probability that a uniform choice is right.
         ties: Number of candidates that share the highest score (1 = no tie).
         tie_accuracy: Expected correctness when ties are broken at random.
-        scores: Score of every candidate or class; NaN for a dropped candidate.
+        scores: Score of every candidate or class; NaN for a dropped candidate. With relations log(p / the largest p) of
+            the distribution over candidates.
         component_scores: The same for each component (rows are named by `components` in run.json); for depth maps one
             row for each component and view.
         dropped: Candidates left out because they have no area.
@@ -56,6 +57,10 @@ class Record:
         fallback: Whether the whole image stood in for missing proposals.
         status: "scored" or "unscored".
         error: Why it is unscored, or "".
+        texts: With relations the texts that were asked for, the whole expression first; empty otherwise, as what follows.
+        text_scores: For each of them the score of every candidate, components and backbones combined, dropped or not.
+        boxes: The candidates (x0, y0, x1, y1) in pixels.
+        image_size: (width, height) in pixels.
     """
 
     id: str
@@ -82,6 +87,10 @@ class Record:
     fallback: bool = False
     status: str = "scored"
     error: str = ""
+    texts: tuple[str, ...] = ()
+    text_scores: tuple[tuple[float, ...], ...] = ()
+    boxes: tuple[tuple[float, ...], ...] = ()
+    image_size: tuple[int, ...] = ()
 
 
 def unscored(sample: str, queries: int, regions: int, error: str) -> list[Record]:
@@ -141,8 +150,14 @@ RECORD_SCHEMA = pa.schema(
         ("fallback", pa.bool_()),
         ("status", pa.string()),
         ("error", pa.string()),
+        ("texts", pa.list_(pa.string())),
+        ("text_scores", pa.list_(pa.list_(pa.float32()))),
+        ("boxes", pa.list_(pa.list_(pa.float64()))),
+        ("image_size", pa.list_(pa.int32())),
     ],
 )
+# Parts of the schema versions 1 and 2 know no relations: what those are worked out from is empty there.
+_OLD_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in RELATED])
 assert RECORD_SCHEMA.names == [field.name for field in fields(Record)]
 
 
@@ -200,7 +215,10 @@ def read_table(paths: Iterable[Path], owner: Owner | None = None, columns: Seque
         return RECORD_SCHEMA.empty_table().select(wanted)
     parts = [_read(path, owner, needed) for path in paths]
     table = pa.concat_tables(parts).combine_chunks()
-    check_decisions(table, np.repeat(np.array(paths, dtype=object), [len(part) for part in parts]))
+    files = np.repeat(np.array(paths, dtype=object), [len(part) for part in parts])
+    check_decisions(table, files)
+    if set(RELATED) <= set(wanted):
+        check_relations(table, files)
     kept = wanted + [name for name in ("id", "group", "status") if name not in wanted]
     return _distinct(table.select(kept)).select(wanted).combine_chunks()
 
@@ -254,14 +272,18 @@ def _distinct(table: pa.Table) -> pa.Table:
 def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
     with _opened(path) as file:
         schema = file.schema_arrow
-        if not schema.equals(RECORD_SCHEMA):
+        if not (schema.equals(RECORD_SCHEMA) or schema.equals(_OLD_SCHEMA)):
             raise UserError(f"{path} has other columns than a part of records. {_MEND}")
         _check_owner(path, (schema.metadata or {}).get(_RUN_ID), owner)
         try:
-            table = file.read(list(columns), use_threads=False)
+            table = file.read([name for name in columns if name in schema.names], use_threads=False)
             table.validate(full=True)
         except _UNREADABLE as error:
             raise _unreadable(path, error) from error
+    for name in (name for name in columns if name not in schema.names):
+        empty = pa.array([[]] * len(table), RECORD_SCHEMA.field(name).type)
+        table = table.append_column(RECORD_SCHEMA.field(name), empty)
+    table = table.select(list(columns))
     holes = [name for name in columns if _has_holes(table[name])]
     if holes:
         raise UserError(f"{path} lacks values of {', '.join(holes)}. {_MEND}")

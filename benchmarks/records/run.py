@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from benchmarks.settings.expected import Expected
 
-SCHEMAS = (1, SCHEMA_VERSION)
+SCHEMAS = (1, 2, SCHEMA_VERSION)
 COMPLETE, UNSCORED, PARTIAL, STARTED, FAILED = "complete", "unscored", "partial", "started", "failed"
 # What comparisons and charts need of a record, and is kept in memory for all runs of a table at once.
 _KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
@@ -80,8 +80,12 @@ class Run:
     @property
     def name(self) -> str:
         """A name for messages."""
-        labels = self.labels
-        return f"{labels['task']} {labels['split']} {labels['prompt']} ({self.run_id})"
+        return f"{self.labels['task']} {self.labels['split']} {self.method} ({self.run_id})"
+
+    @property
+    def method(self) -> str:
+        """The prompt, and the text where it is not the default one."""
+        return method(self.labels)
 
     @property
     def embedded(self) -> bool:
@@ -221,6 +225,12 @@ class Run:
     def in_experiment(self, name: str) -> bool:
         """Whether an experiment has asked for the run."""
         return name in (self.info.get("experiments") or [])
+
+
+def method(labels: Mapping[str, str]) -> str:
+    """What people call a run beside others of its task: "crop", or "crop, relations" where the text is not the default."""
+    text = labels.get("text") or "default"
+    return labels["prompt"] if text == "default" else f"{labels['prompt']}, {text}"
 
 
 def _within_five(table: pa.Table) -> NDArray[np.bool_]:

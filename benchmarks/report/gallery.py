@@ -19,7 +19,7 @@ WORKERS = 2
 # What the page shows of a record.
 _SHOWN = (
     "id", "group", "text", "slice", "target", "prediction", "correct", "margin", "rank", "ties", "scores",
-    "component_scores", "candidate_correct", "status", "error",
+    "component_scores", "candidate_correct", "status", "error", "texts",
 )  # fmt: skip
 
 
@@ -113,7 +113,8 @@ def _answer(group: Group, row: Any) -> dict[str, Any]:
     }
     scores = np.asarray(row.scores, dtype=float)
     if group.kind == "rec":
-        return answer | {"scores": finite(scores)}
+        asked = {"asked": list(row.texts[1:])} if len(row.texts) > 1 else {}
+        return answer | asked | {"scores": finite(_shown(scores, row))}
     best = np.argsort(-scores, kind="stable")[:TOP].tolist()
     if row.target not in best:
         best.append(int(row.target))
@@ -121,6 +122,14 @@ def _answer(group: Group, row: Any) -> dict[str, Any]:
     if group.kind == "pointcloud":
         answer["views"] = _views(group, row)
     return answer
+
+
+def _shown(scores: np.ndarray, row: Any) -> np.ndarray:
+    """The scores; with relations what they are the logarithms of, with the sum 1."""
+    if not len(row.texts):
+        return scores
+    p = np.exp(scores)
+    return p / np.nansum(p)
 
 
 def _views(group: Group, row: Any) -> list[dict[str, Any]]:

@@ -165,6 +165,7 @@ function card(query, sample, method, m) {
   const slots = (sample.views || [])[m] || {};
   if (sample.images) made.append(element("div", { class: "views" }, ...shownViews(sample, slots, answer)));
   made.append(answer.scores ? candidateBars(query, answer) : classBars(answer));
+  if (answer.asked) made.append(element("p", {}, `relations, with ${answer.asked.map((text) => `“${text}”`).join(", ")}`));
   const tie = answer.ties > 1 ? `, ${answer.ties} tied` : "";
   const margin = answer.margin === null ? "" : `margin ${answer.margin}`;
   return append(made, element("p", {}, `rank of the answer ${answer.rank || "–"}, ${margin}${tie}`));

@@ -46,12 +46,15 @@ class Variant:
         texts: How expressions are phrased under it.
         save: Called with the records of each batch, and the names of the rows of their component scores.
         done: Ids of the samples that are recorded already.
+        task: What asks and decides in place of the evaluation's own task, about the same samples; None for that one. Its
+            pictures may have more regions.
     """
 
     prompt: Prompt
     texts: RunTexts
     save: Callable[[list[Record], list[str]], None]
     done: frozenset[str] = frozenset()
+    task: Task | None = None
 
 
 class VariantsFailedError(Exception):
@@ -115,7 +118,8 @@ class Evaluation:
         prompts: list[Prompt] = []
         self._parts = [[_place(prompts, part) for part in _leaves(variant.prompt)] for variant in self.variants]
         regions = max(self._batch // len(prompts), min(self._batch, FEW_REGIONS))
-        self._workshop = Workshop(self.task, prompts, self.backbones, regions, self.runtime.on_error == "record")
+        looking = next((variant.task for variant in self.variants if variant.task), self.task)
+        self._workshop = Workshop(looking, prompts, self.backbones, regions, self.runtime.on_error == "record")
 
     def run(self, todo: Sequence[int], label: str) -> None:
         """Evaluates the samples of these indices, saving the records of each batch as soon as they are there.
@@ -250,9 +254,10 @@ class Evaluation:
         """
         assert one.sample
         with self._timed("text_s"):
-            names, parts = self.task.texts(one.sample), []
+            task, own = variant.task or self.task, self.task.texts(one.sample)
+            names, parts = task.texts(one.sample), []
             for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
-                texts, subtracted = variant.texts.embed(backbone, names)
+                texts, subtracted = variant.texts.embed(backbone, names, own)
                 parts.append(feature_scores(backbone, regions[rows], texts, subtracted))
         scores = reduce(torch.add, parts)
         if not scores.isfinite().all():
@@ -260,7 +265,7 @@ class Evaluation:
                 f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of "
                 "the prompt is beyond what its numbers can hold."
             )
-        return self.task.decide(one.sample, scores.numpy(), combine, one.outside)
+        return task.decide(one.sample, scores.numpy(), combine, one.outside)
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.data.files import sha256
 from benchmarks.records.folder import METRICS_FILE, RunFolder, write_json
 from benchmarks.records.record import Counts, Record
+from benchmarks.records.run import method
 from benchmarks.run import provenance
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
@@ -24,6 +25,7 @@ from benchmarks.settings.sources import changed_sources, source_hashes
 from benchmarks.settings.subset import subset
 from benchmarks.settings.sweep import Asked
 from benchmarks.tasks import Task
+from benchmarks.tasks.related import related
 from falip.errors import UserError
 from falip.weights import BackboneSettings, find_weights
 
@@ -57,6 +59,7 @@ class Job:
         self.task = _task(self.resolved["task"], {} if tasks is None else tasks)
         self.prompt = build(self.resolved["prompt"], "prompt")
         self.protocol = TextProtocol(**checked_arguments(TextProtocol, self.resolved["text"], "text"))
+        self.related = related(self.task) if self.protocol.relations else None
         members = self.resolved["backbone"].get("members", [self.resolved["backbone"]])
         self.settings = [BackboneSettings(**checked_arguments(BackboneSettings, one, "backbone")) for one in members]
         self.labels = {
@@ -83,7 +86,7 @@ class Job:
             "task": rules | {"dataset": self.task.dataset.identity},
             "backbone": [self._backbone_identity(settings) for settings in self.settings],
             "prompt": describe(self.prompt),
-            "text": describe(self.protocol),
+            "text": self.protocol.identity,
             "approximation": self.resolved["approximation"],
             "limit": self.task.limit,
             "limit_seed": LIMIT_SEED if self.task.limit else None,
@@ -113,7 +116,7 @@ class Job:
     @property
     def title(self) -> str:
         """What the log calls the run."""
-        return f"{self.labels['task']}/{self.labels['split']} {self.labels['backbone']} {self.labels['prompt']}"
+        return f"{self.labels['task']}/{self.labels['split']} {self.labels['backbone']} {method(self.labels)}"
 
     def wants_running(self) -> bool:
         """Whether something is missing and `runtime.overwrite` allows to make it; logs why not."""
@@ -156,7 +159,7 @@ class Job:
 
     @cached_property
     def _sources(self) -> dict[str, str]:
-        return source_hashes(self.prompt, self.task)
+        return source_hashes(self.prompt, self.task, *([self.related] if self.related else []))
 
     def claim(self) -> None:
         """Notes that this experiment too asks for a run that is there."""
@@ -223,7 +226,7 @@ class Job:
                     "set's class."
                 )
             self.folder.write_info(info)
-        log.info("%s: accuracy %s", self.labels["prompt"], accuracy(metrics))
+        log.info("%s: accuracy %s", method(self.labels), accuracy(metrics))
 
     def _name_doubles(self) -> None:
         """Classes of one name get one text and always tie, so that all but the first are never chosen."""

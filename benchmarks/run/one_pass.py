@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.records.folder import UNIDENTIFIED, RunFolder
 from benchmarks.records.record import SCHEMA_VERSION
+from benchmarks.records.run import method
 from benchmarks.run.job import Job, described, now
 from benchmarks.run.text import RunTexts
 from benchmarks.settings.sweep import Asked, grouped
@@ -74,7 +75,7 @@ def _tell(job: Asked, error: Outcome, alone: bool) -> None:
     """Says what failed where it happens: the rest of a sweep goes on, and may take hours."""
     if error is None or alone:
         return
-    title = f"{job.labels.prompt}{'' if job.labels.text == 'default' else f', {job.labels.text}'}"
+    title = method(vars(job.labels))
     if isinstance(error, UserError):
         log.error("%s failed: %s", title, error)
     else:
@@ -131,7 +132,7 @@ def _evaluated(started: Mapping[Job, tuple[RunTexts, frozenset[str], list[int]]]
     jobs = list(started)
     first = jobs[0]
     settle()
-    variants = [Variant(job.prompt, texts, job.save, done) for job, (texts, done, _) in started.items()]
+    variants = [Variant(job.prompt, texts, job.save, done, job.related) for job, (texts, done, _) in started.items()]
     todo = sorted({i for _, _, lacking in started.values() for i in lacking})
     evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, first.resolved["approximation"])
     try:

@@ -1,11 +1,13 @@
-"""The text side of a run: the template, and the texts whose mean score is subtracted."""
+"""The text side of a run: the template, the texts whose mean score is subtracted, and whether relations are worked out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from benchmarks.settings.identity import describe
+from falip import relations
 from falip.errors import UserError
 from falip.texts import phrase, sample_texts
 from falip.views import Prompt
@@ -26,13 +28,17 @@ class TextProtocol:
             Where the pool is smaller all of it is taken; the run records the number.
         seed: Draws them from all expressions of the split, without replacement.
         leave_out_own: Whether the expressions of the sample's own image are left out of the mean.
+        relations: Whether what expressions say of places and sizes is worked out, as ReCLIP does: their entities are
+            scored beside them, under the same template and with the same texts subtracted.
     """
 
     template: str
     subtract: int = 0
     seed: int = 0
     leave_out_own: bool = False
+    relations: bool = False
     version: ClassVar[int] = 2
+    relations_version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         """Rejects a template that would give all classes the same text."""
@@ -42,6 +48,18 @@ class TextProtocol:
             if getattr(self, name) < 0:
                 raise UserError(f"text.{name}={getattr(self, name)}: give a number from 0 on.")
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What of it can move a number; with relations also the parser, whose trees differ between versions.
+
+        Raises:
+            UserError: If there are relations, and spaCy or its English model is not installed.
+        """
+        tree = describe(self)
+        if not tree.pop("relations"):
+            return tree  # as it was before there were relations
+        return tree | {"relations": {"version": self.relations_version} | relations.versions()}
+
 
 class RunTexts:
     """The texts of one run under one prompt."""
@@ -50,10 +68,20 @@ class RunTexts:
         self._protocol, self._prompt = protocol, prompt
         self.subtracted = sample_texts(pool, protocol.subtract, protocol.seed) if protocol.subtract else []
         self._used: set[str] = set()
+        if protocol.relations:
+            relations.parse("")  # a model that does not fit spaCy is noticed before anything is encoded
 
-    def embed(self, backbone: Backbone, texts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """`Backbone.text_features` of a sample's texts, and of those to subtract, or None."""
-        return self._encode(backbone, texts), self._others(backbone, texts)
+    def embed(
+        self, backbone: Backbone, texts: Sequence[str], own: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """`Backbone.text_features` of a sample's texts, and of those to subtract, or None.
+
+        Args:
+            backbone: What embeds them.
+            texts: What the sample is scored under.
+            own: Its expressions, where those are not all of its texts.
+        """
+        return self._encode(backbone, texts), self._others(backbone, texts if own is None else own)
 
     def truncated(self, backbones: Sequence[Backbone]) -> int:
         """Number of distinct texts so far that a backbone had to cut at its context length."""

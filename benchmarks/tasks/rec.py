@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,10 +46,12 @@ class ReferringExpressions:
 
     def pictures(self, sample: Sample) -> list[Picture]:
         """The image with the regions of the candidates that are kept, clipped to it."""
-        picture = sample.pictures[0]
-        size = picture.image.size
-        kept = self.kept(sample)
-        return [Picture(picture.image, tuple(Region.from_box(*inside(sample.boxes[i], size)) for i in kept))]
+        return [self.picture(sample, self.kept(sample))]
+
+    def picture(self, sample: Sample, candidates: Sequence[int]) -> Picture:
+        """The image with the regions of some candidates, clipped to it."""
+        image = sample.pictures[0].image
+        return Picture(image, tuple(Region.from_box(*inside(sample.boxes[i], image.size)) for i in candidates))
 
     def texts(self, sample: Sample) -> list[str]:
         """All expressions of the image."""
@@ -62,12 +65,32 @@ class ReferringExpressions:
 
     def decide(self, sample: Sample, scores: np.ndarray, combine: Combine, outside: int) -> list[Record]:
         """One record for each expression; a dropped candidate has the score NaN."""
-        every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=scores.dtype)
-        every[:, self.kept(sample)] = scores
+        every = self.placed(sample, scores)
         total = combined(every, combine)
-        return [self._record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)]
+        return [self.record(sample, query, every[:, :, q], total[:, q], outside) for q, query in enumerate(sample.queries)]
 
-    def _record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
+    def placed(self, sample: Sample, scores: np.ndarray) -> np.ndarray:
+        """Scores (components, candidates, texts), NaN for a dropped candidate.
+
+        Args:
+            sample: The sample.
+            scores: Those of the candidates that are kept, or of all: where a run beside this one looks at all of them.
+        """
+        kept = self.kept(sample)
+        every = np.full((scores.shape[0], len(sample.boxes), scores.shape[2]), np.nan, dtype=scores.dtype)
+        every[:, kept] = scores if scores.shape[1] == len(kept) else scores[:, kept]
+        return every
+
+    def record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
+        """The record of one expression.
+
+        Args:
+            sample: Its sample.
+            query: The expression.
+            parts: Its scores for each component, (components, candidates).
+            scores: What decides, (candidates,).
+            outside: See `Task.decide`.
+        """
         decision = decide_rec(scores, iou(sample.boxes, query.targets), self.iou_threshold, self.iou_strict)
         return Record(
             id=query.id,

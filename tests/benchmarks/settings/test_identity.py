@@ -56,6 +56,7 @@ OTHER_VALUES = {
     "text.subtract": "5",
     "text.seed": "1",
     "text.leave_out_own": "true",
+    "text.relations": "true",
     "approximation": "frozen",
 }
 # Chosen by name, or with one value only.
