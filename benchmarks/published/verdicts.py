@@ -80,7 +80,7 @@ def comparability(run: Run, expectation: Expectation) -> str:
     others = [rule for rule in run.rules if rule not in expectation.rules]
     if others:
         reasons.append(f"overrides {', '.join(others)}")
-    lacking = [rule for rule in expectation.rules if rule not in run.rules]
+    lacking = [rule for rule in expectation.rules if not run.follows(rule)]
     if lacking:
         reasons.append(f"published with {', '.join(lacking)}")
     return "; ".join(reasons)

@@ -111,6 +111,14 @@ class Run:
         changed = [o for o, name in names.items() if name.startswith("task.") and name not in _LABELLED]
         return tuple(override for override in changed if classify(names[override]) == "identity")
 
+    def follows(self, rule: str) -> bool:
+        """Whether a setting of the task ("task.min_area=0.05") has that value, overridden or by its configuration."""
+        name, _, value = rule.partition("=")
+        node: Any = self.info.get("config")
+        for part in name.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return rule in self.rules or (node is not None and str(node) == value)
+
     @property
     def approximation(self) -> str:
         """Either "none" or "frozen"."""

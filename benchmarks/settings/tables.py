@@ -89,10 +89,11 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
             (("rec/refcoco_plus", ("val",)), ("rec/refcocog", ("val",))),
         ),
     ),
-    # RedCircle, tables 5 and 9; table 5's rows of ReCLIP
+    # RedCircle, tables 5 and 9; table 5's rows of ReCLIP; table 10's sizes, whose backbone it does not name
     "redcircle": (
         *_rec("table_redcircle", "detected", (_RED_CIRCLE,)),
         *_rec("table_redcircle", "detected", (_RECLIP,), ("prompt=crop_blur", "text=default,relations")),
+        *_rec("sweep_marker_widths", "detected", ("vit_b32", _RED_CIRCLE), ("text=this_is",)),
     ),
     # RedCircle, table 7
     "redcircle_backbones": tuple(
@@ -100,6 +101,12 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         for chosen in (("prompt=crop_blur", "text=default"), ("prompt=three_circles", "text=this_is_subtract"))
         for sweep in _rec("table_redcircle_backbones", "detected", (*_TOWERS, *_PAIRS), chosen)
     ),
-    "pointclip": _clouds(("rn50", "rn101", "vit_b32", "vit_b16"), "table_pointclip"),
+    # PointCLIP; users report the 581 objects without background too
+    "pointclip": (
+        *_clouds(("rn50", "rn101", "vit_b32", "vit_b16"), "table_pointclip"),
+        Sweep(
+            "table_pointclip", "pointcloud/scanobjectnn", ("test",), "", ("rn50", "vit_b16"), ("task.dataset.variant=OBJ_ONLY",)
+        ),
+    ),
 }  # fmt: skip
 """What `make reproduce` asks for, by the names that TABLES=... takes."""

@@ -9,7 +9,7 @@ from benchmarks.acquire.sources import human
 from benchmarks.settings.sweep import Asked
 from benchmarks.speed.encoding import Pace, pace
 from benchmarks.tasks import Task
-from benchmarks.tasks.demand import Demand, demand
+from benchmarks.run.demand import Demand, demand
 from falip.errors import UserError
 
 MEASURED_S = 10.0

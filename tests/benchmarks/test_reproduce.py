@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,12 +187,25 @@ def test_what_lacks_is_that_of_the_tables_asked_for(command, data_root):
         manifest.write_text(recorded)
 
 
-def test_a_dry_run_prints_the_commands(command):
-    status, said, tables = command("--dry-run", "--limit", "64")
+def test_a_dry_run_prints_the_commands_and_what_each_costs(command):
+    status, said, tables = command("--dry-run", "--limit", "64", "--tables", "rec,pointcloud")
     assert status == 0 and not tables
     lines = said.splitlines()
-    assert len(lines) == 8 + 4 + 2 + 16 and all(line.startswith("python -m benchmarks +experiment=") for line in lines)
-    assert all("task.limit=64" in line and "backbone=tiny" in line for line in lines)
+    commands, costs = lines[0:20:2], lines[1:20:2]
+    assert len(commands) == 8 + 2 and all(line.startswith("python -m benchmarks +experiment=table_") for line in commands)
+    assert all("task.limit=64" in line and "backbone=tiny" in line for line in commands)
+    assert all(re.search(r"# \d+ runs of \d+ pictures and \d+ queries: \d+ encodings", line) for line in costs)
+    assert all("at most 1 s on cpu" in line and "B of records" in line for line in costs)
+    assert lines[20].startswith("# all 10 commands: at most ")
+
+
+def test_a_dry_run_says_what_lacks_and_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FALIP_DATA", str(tmp_path / "none"))
+    assert reproduce.main(["--dry-run", "--tables", "pointclip", "--tasks", "pointcloud/modelnet40"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("+experiment=table_pointclip") == said.count("  # not known: The data folder") == 4
+    assert "# lacks: python -m scripts.data modelnet40" in said
+    assert "# lacks: python -m scripts.data weights --backbone timm/resnet101_clip.openai" in said
 
 
 @pytest.mark.parametrize(
