@@ -105,7 +105,8 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
     "pointclip": (
         *_clouds(("rn50", "rn101", "vit_b32", "vit_b16"), "table_pointclip"),
         Sweep(
-            "table_pointclip", "pointcloud/scanobjectnn", ("test",), "", ("rn50", "vit_b16"), ("task.dataset.variant=OBJ_ONLY",)
+            "table_pointclip", "pointcloud/scanobjectnn", ("test",), "", ("rn50", "vit_b16"),
+            ("task.dataset.variant=OBJ_ONLY",),
         ),
     ),
 }  # fmt: skip

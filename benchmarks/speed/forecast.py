@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.acquire.sources import human
+from benchmarks.run.demand import Demand, demand
 from benchmarks.settings.sweep import Asked
 from benchmarks.speed.encoding import Pace, pace
 from benchmarks.tasks import Task
-from benchmarks.run.demand import Demand, demand
 from falip.errors import UserError
 
 MEASURED_S = 10.0
