@@ -66,7 +66,10 @@ class _Inputs:
         surgery = component.intervention
         if surgery and surgery.reference is not None:
             surgery = replace(surgery, reference=tuple(self._place(i, None) for i in surgery.reference))
-        return replace(component, image_index=index, intervention=surgery, alpha=None)
+        reading = component.reading
+        if reading and reading.pictures:
+            reading = reading.moved([self._place(i, None) for i in range(len(self._images))])
+        return replace(component, image_index=index, intervention=surgery, alpha=None, reading=reading)
 
     def _place(self, image: int, alpha: np.ndarray | None) -> int:
         key = (image, None if alpha is None else id(alpha))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from falip.backbone.alpha import with_alpha_channel
+from falip.backbone.dense import dense_features, similarities
 from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder
@@ -125,6 +126,47 @@ class Backbone:
                 "embedding. Use falip.score(backbone, image, regions, prompt, texts), which combines their scores."
             )
         return self.encode_views(views, sharing)[0]
+
+    @torch.inference_mode()
+    def dense(self, image: Image.Image, readout: Prompt) -> Tensor:
+        """Dense features of a picture before they are normalised, row by row.
+
+        Args:
+            image: An RGB picture, or a depth map of mode "F".
+            readout: Such as `falip.MaskPool("sclip")`, or a `Compose` with one.
+
+        Returns:
+            float32 (rows, cols, D) on the CPU; of all tiles where the read-out has some.
+
+        Raises:
+            UserError: If the prompt has no read-out, the read-out has no dense features, or the tower can have none.
+        """
+        return dense_features(self.tower, *self._single(image, [Region.from_box(0, 0, *image.size)], readout))
+
+    @torch.inference_mode()
+    def similarity(
+        self, image: Image.Image, regions: Sequence[Region], readout: Prompt, targets: Tensor | None = None
+    ) -> Tensor:
+        """Where in a picture what a read-out takes for each region is, which stands in place of attention.
+
+        Args:
+            image: An RGB picture, or a depth map of mode "F".
+            regions: At least one region of it.
+            readout: A read-out, or a `Compose` with one.
+            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for that of each region.
+
+        Returns:
+            float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows, cols), or
+            with the targets, (regions, targets, rows, cols). MaskInversion has its LeGrad maps instead, from 0 to 1.
+
+        Raises:
+            UserError: If the prompt has no read-out.
+        """
+        component, pixels = self._single(image, regions, readout)
+        if targets is not None:
+            return similarities(self.tower, component, pixels, targets[None].expand(len(regions), -1, -1))
+        own = self.encode_regions(image, regions, readout)
+        return similarities(self.tower, component, pixels, own[:, None])[:, 0]
 
     def compile(self) -> None:
         """Lets torch.compile fuse the layers of the shared passes; `sharing="none"` stays the unmodified tower."""
