@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         Shade,
         Unleash,
     )
-    from falip.readouts import MaskInversion, MaskPool, ROIAlign, TextRegion
+    from falip.readouts import GradCAM, MaskInversion, MaskPool, ROIAlign, TextRegion
     from falip.regions import Region
     from falip.scoring import score
     from falip.views import Bias, Component, Intervention, Preparation, Prompt, Views
@@ -50,6 +50,7 @@ _HOMES = {
     "FeatureMask": "falip.prompts",
     "Foveal": "falip.prompts",
     "Geometry": "falip.geometry",
+    "GradCAM": "falip.readouts",
     "Grayscale": "falip.prompts",
     "HardMask": "falip.prompts",
     "Intervention": "falip.views",
@@ -90,6 +91,7 @@ __all__ = [
     "FeatureMask",
     "Foveal",
     "Geometry",
+    "GradCAM",
     "Grayscale",
     "HardMask",
     "Intervention",

@@ -13,7 +13,7 @@ from falip.regions import ImageSize, Region
 
 Resize = Literal["squash", "crop"]
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
-Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense"]
+Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense", "gradients"]
 ALPHA_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
 VIT_ABILITIES: frozenset[Ability] = ALPHA_ABILITIES - {"alpha"}
 _WORDS: dict[str, str] = {
@@ -24,6 +24,7 @@ _WORDS: dict[str, str] = {
     "interventions": "interventions inside the attention",
     "alpha": "an alpha channel",
     "dense": "read-outs of dense features",
+    "gradients": "gradients of its scores",
 }
 
 

@@ -87,6 +87,20 @@ class Preparation(Protocol):
         ...
 
 
+class Scorer(Protocol):
+    """A read-out that scores texts in a way that is no product of two embeddings."""
+
+    def scores(self, rows: Tensor, texts: Tensor, logit_scale: float) -> Tensor:
+        """Scores float32 (views, texts).
+
+        Args:
+            rows: What the read-out gave for each view, (views, W); zeros may stand behind.
+            texts: Unit-length embeddings (texts, D).
+            logit_scale: Factor on cosines.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Component:
     """One view for each region, all made by the same rule.
@@ -120,8 +134,14 @@ class Component:
         if self.alpha is not None:
             wanted.add("alpha")
         if self.reading:
-            wanted.add("dense")
+            wanted.add(getattr(self.reading.readout, "ability", "dense"))
         return frozenset(wanted)
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """Its read-out, where what that gives is no embedding and it makes the scores itself; else None."""
+        readout: Any = self.reading.readout if self.reading else None
+        return readout if hasattr(readout, "scores") else None
 
     @property
     def layers(self) -> tuple[int, ...]:

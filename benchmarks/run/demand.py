@@ -69,7 +69,7 @@ def demand(jobs: Sequence[Asked], tasks: dict[str, Task] | None = None) -> Deman
     return Demand(
         pictures=pictures,
         queries=queries,
-        views=sum(pictures if isinstance(part, Plain) else regions for part in parts),
+        views=sum(pictures if _leaves_pictures_alone(part) else regions for part in parts),
         texts=len(phrases) * (len(task.dataset.class_names) if recognised else queries),
         towers=Counter(member["name"] for member in _members(settings)),
         disk=round(queries * (len(jobs) * _RECORD_BYTES + scores * _SCORE_BYTES)),
@@ -78,6 +78,11 @@ def demand(jobs: Sequence[Asked], tasks: dict[str, Task] | None = None) -> Deman
 
 def _members(settings: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return settings["backbone"].get("members", [settings["backbone"]])
+
+
+def _leaves_pictures_alone(prompt: Prompt) -> bool:
+    """Whether a picture is encoded once for all its regions: plain, or read out in several places."""
+    return isinstance(prompt, Plain) or hasattr(prompt, "takes_changed_attention")
 
 
 def _parts(prompt: Prompt) -> Iterator[Prompt]:

@@ -16,7 +16,7 @@ from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.errors import UserError
-from falip.views import Combine, Prompt, Views, join_views, make_views
+from falip.views import Combine, Prompt, Scorer, Views, join_views, make_views
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +44,22 @@ class Layout:
         names: Of all components, prompt by prompt.
         rows: For each prompt the places of its components.
         combines: For each prompt how the scores of its components become one.
+        scorers: Of all components, those that score in their own way.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     combines: tuple[Combine, ...]
+    scorers: tuple[Scorer | None, ...]
 
     @staticmethod
     def of(made: Sequence[Views]) -> Layout:
         """The layout of the views that several prompts made of one picture."""
         counts = [len(views.components) for views in made]
         rows = tuple(tuple(range(sum(counts[:p]), sum(counts[: p + 1]))) for p in range(len(made)))
-        names = tuple(component.name for views in made for component in views.components)
-        return Layout(names, rows, tuple(views.combine for views in made))
+        every = [component for views in made for component in views.components]
+        names, scorers = tuple(component.name for component in every), tuple(component.scorer for component in every)
+        return Layout(names, rows, tuple(views.combine for views in made), scorers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from falip.backbone.alpha import with_alpha_channel
 from falip.backbone.dense import dense_features, similarities
@@ -199,6 +199,12 @@ class Backbone:
         Returns:
             float32 (components, regions, D) on the CPU.
         """
+        scorers = [component.name for component in views.components if component.scorer]
+        if scorers:
+            raise UserError(
+                f"{scorers[0]} gives a region no embedding: its scores are no products of embeddings. "
+                "Use falip.score(backbone, image, regions, prompt, texts)."
+            )
         return normalize(self.features(views, sharing, batch).float(), dim=-1)
 
     @torch.inference_mode()
@@ -213,7 +219,8 @@ class Backbone:
             batch: Most views in one forward pass; on a CPU there are fewer, so that its caches hold a layer's activations.
 
         Returns:
-            (components, regions, D) on the CPU, in the dtype of the model.
+            (components, regions, D) on the CPU, in the dtype of the model. Where a component has a scorer, which takes
+            longer rows, as long as the longest: zeros stand behind the others.
         """
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
@@ -224,7 +231,9 @@ class Backbone:
         )
         # Sharing is exact to rounding, which in half is what released precision is about.
         found = self.tower.encode(distinct, self._to_model(ready.pixels), "none" if self.precision else sharing, batch)
-        return torch.stack([part[place] for part, place in zip(found, places, strict=True)])
+        longest = max(part.shape[1] for part in found)
+        rows = [pad(part, (0, longest - part.shape[1])) for part in found]
+        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)])
 
     @torch.inference_mode()
     def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:

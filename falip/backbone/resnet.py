@@ -5,7 +5,8 @@ The modules have the names of open_clip's state dicts (open_clip modified_resnet
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from falip.backbone.budget import CACHE_BYTES, within_budget
 from falip.backbone.pooled import ABILITIES, PooledTower
 from falip.geometry import Geometry, Resize
+from falip.readouts.gradcam import of_cosine
 from falip.surgery import Heads
+from falip.views import Component, Sharing
 
 PATCH = 32  # the strides of stem and stages multiplied
 _EXPANSION = 4
@@ -152,7 +155,7 @@ class ResnetTower(PooledTower):
 
     def __init__(self, model: ResnetClip, resize: Resize) -> None:
         self.visual, self.shape = model.visual, model.visual.shape
-        geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, ABILITIES)
+        geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, ABILITIES | {"gradients"})
         super().__init__(geometry, self.shape.embedding, model.dtype, model.device)
 
     def views_within(self, memory_gb: float | None) -> int:
@@ -170,6 +173,23 @@ class ResnetTower(PooledTower):
     def _cached_views(self) -> int:
         return max(1, CACHE_BYTES // (self._largest_map() * 4))
 
+    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+        """See `VisionTower`; of a component with a read-out each picture by itself."""
+        pooled = [component for component in components if not component.reading]
+        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch), strict=True))
+        return [found[id(c)] if id(c) in found else self._read(c, pixels) for c in components]
+
+    def _read(self, component: Component, pixels: Tensor) -> Tensor:
+        """The rows of a read-out of gradients, (views, W)."""
+        assert component.reading
+        rows: dict[int, Tensor] = {}
+        for image in sorted(set(component.image_index)):
+            mine = [view for view, seen in enumerate(component.image_index) if seen == image]
+            vectors = gradient_vectors(self.visual.attnpool, self.visual(pixels[[image]]))
+            readout: Any = component.reading.readout
+            rows |= dict(zip(mine, readout.rows(vectors, component.reading.some(mine).places), strict=True))
+        return torch.stack([rows[view] for view in range(len(component.image_index))]).cpu()
+
     def _features(self, pixels: Tensor) -> Tensor:
         return self.visual(pixels)
 
@@ -181,3 +201,29 @@ class ResnetTower(PooledTower):
 
     def _largest_map(self) -> int:
         return self.shape.width * (self.shape.image_size // 2) ** 2
+
+
+def gradient_vectors(pool: AttentionPool, features: Tensor) -> Tensor:
+    """What GradCAM needs of a picture: for each cell the change of the unit-length embedding along its channels.
+
+    A map of a text t is max(0, sum over channels of F g), g the mean over cells of d(t . unit embedding)/dF. That mean is a
+    derivative for one change added to every cell, so that the sum is t times the derivative of the embedding for a change
+    by the cell's own channels. The keys change all logits by the same, which the softmax does not see.
+
+    Args:
+        pool: Of the tower.
+        features: The last feature map of one picture, (1, C, rows, cols).
+
+    Returns:
+        (1, cells, D): one group, as `GradCAM.rows` takes them.
+    """
+    heads, cells = pool.project(features), features[0].flatten(1).T  # (cells, C)
+    query, key, value = (part[0] for part in heads)  # (heads, 1 or tokens, head size)
+    scale = query.shape[-1] ** -0.5
+    weights = (query @ key.mT * scale).softmax(-1)  # (heads, 1, tokens)
+    turned, added = ((cells @ layer.weight.T).unflatten(1, (pool.heads, -1)) for layer in (pool.q_proj, pool.v_proj))
+    logits = torch.einsum("nhk,htk->nht", turned, key) * scale
+    change = weights[:, 0] * (logits - (weights[:, 0] * logits).sum(-1, keepdim=True))
+    outputs = torch.einsum("nht,htk->nhk", change, value) + added
+    vectors = outputs.flatten(1) @ pool.c_proj.weight.T / len(cells)
+    return of_cosine(vectors, pool.c_proj((weights @ value).flatten()))[None]
