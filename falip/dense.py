@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 
 class Blocks(Protocol):
-    """The last layers of a ViT, and the tokens of some pictures that enter them; token 0 is CLS.
+    """The last layers of a ViT, and the tokens of some pictures that enter them; token 0 is CLS."""
 
-    Attributes:
-        depth: Number of layers of the tower.
-        grid: Rows and columns of patches.
-        patch_size: Side of a patch in pixels of the model's input.
-    """
+    @property
+    def depth(self) -> int:
+        """Number of layers of the tower."""
+        ...
 
-    depth: int
-    grid: tuple[int, int]
-    patch_size: int
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        ...
+
+    @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels of the model's input."""
+        ...
 
     def entering(self, layer: int) -> Tensor:
         """The stream on entering a layer that the read-out asked for, (pictures, tokens, width)."""
@@ -38,6 +43,10 @@ class Blocks(Protocol):
 
     def heads(self, layer: int) -> Heads:
         """Queries, keys and values of that layer, after its first norm."""
+        ...
+
+    def value(self, layer: int) -> Tensor:
+        """The values of that layer alone, (pictures, heads, tokens, head size)."""
         ...
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
@@ -49,7 +58,7 @@ class Blocks(Protocol):
         ...
 
     def after_mlp(self, layer: int, hidden: Tensor) -> Tensor:
-        """hidden + MLP(norm(hidden)) of a layer."""
+        """The MLP of a layer and its residual: hidden + MLP(norm(hidden))."""
         ...
 
     def embed(self, hidden: Tensor) -> Tensor:
@@ -65,7 +74,13 @@ class ReadOut(Protocol):
     """What becomes the embedding of a view.
 
     A frozen dataclass: equal ways are equal objects.
+
+    Attributes:
+        amplifies_rounding: Whether rounding grows in it, so that each picture is encoded alone and in one way, whatever
+            sharing is asked for.
     """
+
+    amplifies_rounding: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -75,11 +90,6 @@ class ReadOut(Protocol):
     @property
     def takes_changed_attention(self) -> bool:
         """Whether a bias or an intervention in the layers below its own has a meaning."""
-        ...
-
-    @property
-    def amplifies_rounding(self) -> bool:
-        """Whether rounding grows in it, so that each picture is encoded alone and in one way, whatever is asked."""
         ...
 
     def layers(self, depth: int) -> tuple[int, ...]:

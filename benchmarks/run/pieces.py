@@ -144,22 +144,32 @@ class Workshop:
         mine = _part(pictures, number * self.regions, None if final else (number + 1) * self.regions)
         if not mine:
             return Piece(info, final, sample, outside=outside)
-        made = [[self._drawn(backbone, picture) for picture in mine] for backbone in self.backbones]
+        whole = {id(picture.image): picture for picture in pictures}
+        made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
         views = [
             [backbone.prepare(join_views(drawn)) for drawn in pictures]
             for backbone, pictures in zip(self.backbones, made, strict=True)
         ]
         return Piece(info, final, sample, Layout.of(made[0][0]), views, outside)
 
-    def _drawn(self, backbone: Backbone, picture: Picture) -> list[Views]:
-        """The views of each prompt."""
+    def _drawn(self, backbone: Backbone, picture: Picture, whole: Picture) -> list[Views]:
+        """The views of each prompt, of a picture with some of its regions."""
         drawn = []
         for number, prompt in enumerate(self.prompts):
             try:
-                drawn.append(make_views(prompt, picture.image, picture.regions, backbone.geometry))
+                drawn.append(_drawn_by(prompt, picture, whole, backbone))
             except Exception as error:  # whatever a prompt of the user's own may raise
                 raise PromptError(number, error) from error
         return drawn
+
+
+def _drawn_by(prompt: Prompt, picture: Picture, whole: Picture, backbone: Backbone) -> Views:
+    """The views of one prompt; where it compares the regions of a picture it is shown all of them."""
+    if not getattr(prompt, "compares_regions", False):
+        return make_views(prompt, picture.image, picture.regions, backbone.geometry)
+    views = make_views(prompt, whole.image, whole.regions, backbone.geometry)
+    places = [whole.regions.index(region) for region in picture.regions]
+    return replace(views, components=tuple(component.some(places) for component in views.components))
 
 
 def _part(pictures: Sequence[Picture], start: int, stop: int | None) -> list[Picture]:

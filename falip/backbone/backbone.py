@@ -147,17 +147,17 @@ class Backbone:
     def similarity(
         self, image: Image.Image, regions: Sequence[Region], readout: Prompt, targets: Tensor | None = None
     ) -> Tensor:
-        """Where in a picture what a read-out takes for each region is, which stands in place of attention.
+        """Where in a picture that is what a read-out takes for each region; it stands in place of attention.
 
         Args:
             image: An RGB picture, or a depth map of mode "F".
             regions: At least one region of it.
             readout: A read-out, or a `Compose` with one.
-            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for that of each region.
+            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for each region's own.
 
         Returns:
-            float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows, cols), or
-            with the targets, (regions, targets, rows, cols). MaskInversion has its LeGrad maps instead, from 0 to 1.
+            float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows,
+            cols), or with the targets, (regions, targets, rows, cols). MaskInversion has LeGrad maps instead, 0 to 1.
 
         Raises:
             UserError: If the prompt has no read-out.

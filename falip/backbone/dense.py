@@ -55,10 +55,18 @@ class LastBlocks:
 
     def heads(self, layer: int) -> Heads:
         """See `Blocks`."""
+        attention = self.passes.layers[layer].self_attn
+        return Heads(*self._projected(layer, attention.q_proj, attention.k_proj, attention.v_proj))
+
+    def value(self, layer: int) -> Tensor:
+        """See `Blocks`."""
+        return self._projected(layer, self.passes.layers[layer].self_attn.v_proj)[0]
+
+    def _projected(self, layer: int, *projections: Any) -> list[Tensor]:
+        """What these make of a layer's input after its first norm, each (pictures, heads, tokens, head size)."""
         block = self.passes.layers[layer]
-        attention, normed = block.self_attn, block.layer_norm1(self.states[layer])
-        projected = (attention.q_proj(normed), attention.k_proj(normed), attention.v_proj(normed))
-        return Heads(*(part.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for part in projected))
+        normed, size = block.layer_norm1(self.states[layer]), block.self_attn.head_dim
+        return [projection(normed).unflatten(-1, (-1, size)).transpose(1, 2) for projection in projections]
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
         """See `Blocks`."""

@@ -49,7 +49,6 @@ class MaskInversion:
     name: str = "mask_inversion"
     text_template: str | None = None
     version: ClassVar[int] = 1
-    takes_changed_attention: ClassVar[bool] = False
     amplifies_rounding: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -63,6 +62,11 @@ class MaskInversion:
         """The picture as it is, with the pixels of each region."""
         places = tuple(Place(seen_pixels(region.clipped(image.size), image.size, geometry)) for region in regions)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
+
+    @property
+    def takes_changed_attention(self) -> bool:
+        """Not: the map explains the picture's own attention."""
+        return False
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last ones."""

@@ -57,7 +57,6 @@ class MaskPool:
     name: str = ""
     text_template: str | None = None
     version: ClassVar[int] = 1
-    takes_changed_attention: ClassVar[bool] = True
     amplifies_rounding: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -72,6 +71,11 @@ class MaskPool:
         clipped = [region.clipped(image.size) for region in regions]
         places = tuple(Place(token_weights(region, image.size, geometry, self.cover)) for region in clipped)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
+
+    @property
+    def takes_changed_attention(self) -> bool:
+        """In the layers below the last one."""
+        return True
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one; for `surgery` the last six."""
@@ -95,8 +99,8 @@ class MaskPool:
 
 
 def last_values(blocks: Blocks) -> Tensor:
-    """v of the last layer, the heads side by side, (pictures, tokens, width)."""
-    return blocks.heads(blocks.depth - 1).value.transpose(1, 2).flatten(2)
+    """Values of the last layer, the heads side by side, (pictures, tokens, width)."""
+    return blocks.value(blocks.depth - 1).transpose(1, 2).flatten(2)
 
 
 def whole_block(blocks: Blocks, mixed: Tensor) -> Tensor:
@@ -126,7 +130,7 @@ def _of_neighbours(blocks: Blocks) -> Tensor:
 
 
 def _nearness(like: Tensor, grid: tuple[int, int]) -> Tensor:
-    """exp(-d^2 / (2 sigma^2)) of the distance of two patches, 0 in the row and column of CLS: (tokens, tokens)."""
+    """A Gaussian of the distance of two patches, its peak 1, and 0 in the row and column of CLS: (tokens, tokens)."""
     rows, cols = grid
     place = like.new_zeros(rows * cols, 2).float()
     index = place.new_ones(rows * cols).cumsum(0) - 1
@@ -146,7 +150,7 @@ def _surgery(blocks: Blocks) -> Tensor:
     first = max(blocks.depth - SURGERY_LAYERS, 0)
     stream = blocks.entering(first)
     for layer in range(first, blocks.depth):
-        value = blocks.heads(layer).value
+        value = blocks.value(layer)
         stream = stream + blocks.output(layer, blocks.attend(value, value, value))
     return stream
 

@@ -44,7 +44,6 @@ class ROIAlign:
     name: str = "roi_align"
     text_template: str | None = None
     version: ClassVar[int] = 1
-    takes_changed_attention: ClassVar[bool] = True
     amplifies_rounding: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -55,6 +54,11 @@ class ROIAlign:
         """The picture as it is, read over each region."""
         places = tuple(Place(self._weights(region.clipped(image.size), image.size, geometry)) for region in regions)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
+
+    @property
+    def takes_changed_attention(self) -> bool:
+        """In the layers below the last one."""
+        return True
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one."""

@@ -87,7 +87,7 @@ class TextRegion:
         return (depth - 1,)
 
     def features(self, blocks: Blocks) -> Tensor:
-        """v of the patches, (pictures, patches, width)."""
+        """Values of the patches, (pictures, patches, width)."""
         return last_values(blocks)[:, 1:]
 
     def embeddings(self, blocks: Blocks, features: Tensor, places: Sequence[Place]) -> Tensor:
@@ -108,7 +108,7 @@ class TextRegion:
         return cosines(self.dense(blocks, features, place), targets)
 
     def _values(self, features: Tensor, grid: tuple[int, int], tiles: tuple[int, int]) -> Tensor:
-        """v of the picture, (rows, cols, width), of all tiles where there are some."""
+        """Values of the picture, (rows, cols, width), of all tiles where there are some."""
         from torch.nn.functional import interpolate, normalize
 
         if tiles == (0, 0):
