@@ -46,10 +46,8 @@ class GradCAM:
     text_template: str | None = None
     version: ClassVar[int] = 1
     ability: ClassVar[Ability] = "gradients"
-    takes_changed_attention: ClassVar[bool] = False
-    amplifies_rounding: ClassVar[bool] = (
-        True  # of a sum of maxima; and its rows are no embeddings that others' rows go with
-    )
+    # So that a picture is read by itself: its rows are longer than embeddings.
+    amplifies_rounding: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Rejects an exponent without meaning."""
@@ -62,6 +60,11 @@ class GradCAM:
         grid = (geometry.rows, geometry.cols)
         places = tuple(Place(self._weights(region.clipped(image.size), image.size, grid)) for region in regions)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
+
+    @property
+    def takes_changed_attention(self) -> bool:
+        """No: it asks where the score of the plain picture comes from."""
+        return False
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one."""
