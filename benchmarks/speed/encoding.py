@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModel
 
+from falip.backbone.pooled import pooled
 from falip.backbone.resnet import AttentionPool, ModifiedResnet, Shape
 from falip.weights import TINY
 
@@ -66,7 +67,7 @@ class _Pooled(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         owner = torch.arange(len(features), device=features.device)
-        return self.pool.c_proj(self.pool.outputs(self.pool.project(features), owner, None).flatten(1))
+        return self.pool.c_proj(pooled(self.pool.project(features), owner, None).flatten(1))
 
 
 # The vision tower, and width and layers of the text tower, whose heads have 64 channels (Radford et al. 2021, tables 19 and

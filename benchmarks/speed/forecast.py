@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.acquire.sources import human
@@ -16,7 +16,7 @@ MEASURED_S = 10.0
 """Seconds of measuring, over all models that commands ask for."""
 
 
-def seconds_of(wanted: Demand, paces: dict[str, Pace | None]) -> float | None:
+def seconds_of(wanted: Demand, paces: Mapping[str, Pace | None]) -> float | None:
     """Seconds of encoding; None where the pace of a model is not known."""
     total = 0.0
     for name, times in wanted.towers.items():

@@ -16,13 +16,14 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from falip.backbone.budget import CACHE_BYTES, within_budget
 from falip.backbone.pooled import ABILITIES, PooledTower
-from falip.geometry import Geometry, Resize
+from falip.geometry import Ability, Geometry, Resize
 from falip.readouts.gradcam import of_cosine
 from falip.surgery import Heads
 from falip.views import Component, Sharing
 
 PATCH = 32  # the strides of stem and stages multiplied
 _EXPANSION = 4
+_ABILITIES: frozenset[Ability] = frozenset((*ABILITIES, "gradients"))
 
 
 class Shape(NamedTuple):
@@ -155,7 +156,7 @@ class ResnetTower(PooledTower):
 
     def __init__(self, model: ResnetClip, resize: Resize) -> None:
         self.visual, self.shape = model.visual, model.visual.shape
-        geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, ABILITIES | {"gradients"})
+        geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, _ABILITIES)
         super().__init__(geometry, self.shape.embedding, model.dtype, model.device)
 
     def views_within(self, memory_gb: float | None) -> int:
