@@ -77,6 +77,8 @@ def feature_scores(
 ) -> Tensor:
     """Scores as the precision of a backbone has them, (components, regions, texts).
 
+    Where a backbone has a `logit_bias`, it is in the score of each component; in a difference of scores it cancels.
+
     Args:
         backbone: Where the features come from.
         images: `Backbone.features`, (components, regions, D).
@@ -105,7 +107,8 @@ def feature_scores(
         return scores - released_scores(images, subtract, backbone.logit_scale).mean(-1, keepdim=True)
     mean = None if subtract is None else normalize(subtract.float(), dim=-1).mean(0)
     unit = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
-    return component_scores(*unit, backbone.logit_scale, mean)
+    scores = component_scores(*unit, backbone.logit_scale, mean)
+    return scores + backbone.logit_bias if backbone.logit_bias and subtract is None else scores
 
 
 def _own_scores(scorer: Scorer, backbone: Backbone, rows: Tensor, texts: Tensor, subtract: Tensor | None) -> Tensor:

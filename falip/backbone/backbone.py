@@ -15,7 +15,7 @@ from falip.backbone.alpha import with_alpha_channel
 from falip.backbone.dense import dense_features, similarities
 from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
-from falip.backbone.text import TextEncoder
+from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
@@ -32,6 +32,7 @@ class Backbone:
         tower: The vision tower.
         tokenizer: That of transformers which belongs to the text tower.
         logit_scale: exp of the learnt temperature: the factor on cosines.
+        logit_bias: What is added to scaled cosines; 0 for CLIP, learnt by SigLIP.
         preprocess: From pictures to pixels.
         weights: Where it came from.
         precision: None, or "released": features and scores are rounded as the released programs do it.
@@ -46,13 +47,15 @@ class Backbone:
         weights: Weights,
         precision: str | None = None,
         resize: Resize | None = None,
+        text_form: TextForm | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
         self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
+        self.logit_bias = float(model.logit_bias.detach()) if hasattr(model, "logit_bias") else 0.0
         # As it was asked for; what that means with these weights stands in the tower's geometry.
         self._resize = resize or tower.geometry.resize
-        self._text = TextEncoder(model, tokenizer)
+        self._text = TextEncoder(model, tokenizer, text_form)
 
     @property
     def geometry(self) -> Geometry:
