@@ -96,10 +96,11 @@ def feature_scores(
         found = [
             _own_scores(scorer, backbone, rows, texts, subtract)
             if scorer
-            else feature_scores(backbone, rows[None, :, : texts.shape[1]], texts, subtract)[0]
+            else feature_scores(backbone, rows[None], texts, subtract)[0]
             for scorer, rows in zip(scorers, images, strict=True)
         ]
         return torch.stack(found)
+    images = images[..., : texts.shape[1]].contiguous()  # longer where a component beside them has a scorer
     if backbone.precision == "released":
         scores = released_scores(images, texts, backbone.logit_scale)
         if subtract is None:
