@@ -73,12 +73,15 @@ def _check(plan: Plan) -> None:
     lacking = missing(plan.needs(), plan.data_root)
     if not lacking:
         return
-    sys.stdout.write(screen(plan.data_root)[0] + "\n\n")
+    shown = screen(plan.data_root)[0]
+    sys.stdout.write(f"{shown}\n\n")
     sys.stdout.flush()
     if plan.tables == tuple(TABLES):
+        more = [f"  {one.command}\n" for one in lacking if one.command.partition(" --splits")[0] not in shown]
+        beside = "and, for the tables of other papers:\n" + "".join(more) if more else ""
         raise UserError(
-            "the tables lack what is listed above. Give the commands, then this one again. TABLES, TASKS and SPLITS ask "
-            "for less; make smoke needs no download."
+            f"the tables lack what is listed above{', ' if more else '. '}{beside}Give the commands, then this one again. "
+            "TABLES, TASKS and SPLITS ask for less; make smoke needs no download."
         )
     commands = "\n".join(f"  {one.command}  # {one.reason}" for one in lacking)
     raise UserError(

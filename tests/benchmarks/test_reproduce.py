@@ -206,6 +206,7 @@ def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 45
     assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
+    assert "for the tables of other papers:\n  python -m scripts.data weights --backbone timm/resnet50x16_clip" in said.err
 
 
 def test_the_screen_loads_no_torch(tmp_path):
