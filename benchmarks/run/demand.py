@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.run.extent import extent
 from benchmarks.settings.building import build
-from benchmarks.settings.subset import subset
 from benchmarks.settings.sweep import Asked
 from benchmarks.tasks import Task
 from falip.prompts import Ensemble, Plain
@@ -30,6 +30,7 @@ class Demand:
         texts: To embed, at most: equal texts are embedded once, and the entities of relations come on top.
         towers: For each model how often it is asked: once, or once for each sum of models that it is in.
         disk: Bytes of records, about.
+        counted: Whether the data are here; else all is about, from what is published of the split.
     """
 
     pictures: int
@@ -38,6 +39,7 @@ class Demand:
     texts: int
     towers: Mapping[str, int]
     disk: int
+    counted: bool = True
 
 
 def demand(jobs: Sequence[Asked], tasks: dict[str, Task] | None = None) -> Demand:
@@ -48,31 +50,28 @@ def demand(jobs: Sequence[Asked], tasks: dict[str, Task] | None = None) -> Deman
         tasks: Those that were built before, by their settings; a new one is added.
 
     Raises:
-        UserError: If the data are not here.
+        UserError: If the data are not here, and nothing is published of the split.
     """
     settings = jobs[0].settings
     known = {} if tasks is None else tasks
     task = known.setdefault(repr(settings["task"]), build(settings["task"], "task"))
-    index = task.dataset.index
-    chosen = [index[i] for i in subset(index, task.limit)]
-    queries, regions = sum(info.queries for info in chosen), sum(info.regions for info in chosen)
-    recognised = bool(task.dataset.class_names)
-    pictures = regions if recognised else len(chosen)  # recognition has one region for each picture
+    size = extent(task, settings["task"])
     prompts = [build(job.settings["prompt"], "prompt") for job in jobs]
     parts: list[Prompt] = []
     for part in (part for prompt in prompts for part in _parts(prompt)):
         if part not in parts:
             parts.append(part)
     phrases = {prompt.text_template or job.settings["text"]["template"] for prompt, job in zip(prompts, jobs, strict=True)}
-    candidates = len(task.dataset.class_names) if recognised else regions / max(len(chosen), 1)
+    candidates = size.classes or size.regions / max(size.pictures, 1)
     scores = sum(1 + sum(1 for _ in _parts(prompt)) for prompt in prompts) * candidates
     return Demand(
-        pictures=pictures,
-        queries=queries,
-        views=sum(pictures if _leaves_pictures_alone(part) else regions for part in parts),
-        texts=len(phrases) * (len(task.dataset.class_names) if recognised else queries),
+        pictures=size.pictures,
+        queries=size.queries,
+        views=sum(size.pictures if _leaves_pictures_alone(part) else size.regions for part in parts),
+        texts=len(phrases) * (size.classes or size.queries),
         towers=Counter(member["name"] for member in _members(settings)),
-        disk=round(queries * (len(jobs) * _RECORD_BYTES + scores * _SCORE_BYTES)),
+        disk=round(size.queries * (len(jobs) * _RECORD_BYTES + scores * _SCORE_BYTES)),
+        counted=size.counted,
     )
 
 

@@ -56,7 +56,8 @@ class Forecasts:
         self._unknown += seconds is None
         towers = ", ".join(f"{name} twice" if times > 1 else name for name, times in wanted.towers.items())
         time = "time not known for this model's shape" if seconds is None else f"at most {duration(seconds)} on {device}"
-        asked = f"{len(jobs)} runs of {wanted.pictures:,} pictures and {wanted.queries:,} queries"
+        about = "" if wanted.counted else "about "
+        asked = f"{len(jobs)} runs of {about}{wanted.pictures:,} pictures and {wanted.queries:,} queries"
         work = f"{wanted.views:,} encodings and up to {wanted.texts:,} texts by {towers}"
         return f"{asked}: {work}; {time}; about {human(wanted.disk)} of records"
 

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.run.demand import demand
 from benchmarks.settings.choices import backbone_names, options
 from benchmarks.settings.expansion import expanded
+from benchmarks.settings.plan import parser, planned
 from benchmarks.settings.tables import TABLES
 from benchmarks.speed.encoding import SHAPES, Pace, pace
 from benchmarks.speed.forecast import Forecasts, duration, seconds_of
@@ -63,11 +64,34 @@ def test_the_pace_is_measured_and_a_larger_model_is_slower():
     assert pace("someone/else", "cpu", 0.2) is None
 
 
+@pytest.mark.parametrize(
+    "command, pictures, queries",
+    [
+        (("task=rec/refcocog", "task.split=test", "task.proposals=detected"), 2600, 9602),
+        (("task=rec/refcoco_plus", "task.split=testA", "task.limit=75"), 75, 573),
+        (("task=classification/cub", "task.split=test"), 5794, 5794),
+        (("task=pointcloud/scanobjectnn", "task.dataset.variant=OBJ_ONLY"), 6 * 581, 581),
+        (("task=pointcloud/modelnet40", "task.dataset.projection=v2", "task.limit=9"), 90, 9),
+    ],
+)
+def test_without_the_data_what_is_published_of_the_split_counts(command, pictures, queries, tmp_path):
+    wanted = counted(*command, "prompt=plain", f"data_root={tmp_path}")
+    assert (wanted.pictures, wanted.queries, wanted.counted) == (pictures, queries, False)
+    assert "about" in Forecasts(measured_s=0.1).of(jobs_of(*command, "prompt=plain", f"data_root={tmp_path}"))
+
+
+def test_every_split_of_the_tables_has_a_published_extent(tmp_path):
+    for table in TABLES:
+        commands = list(planned(parser().parse_args(["--tables", table, "--data-root", str(tmp_path)])).commands())
+        for jobs in expanded(commands[::7]):
+            assert demand(jobs).views > 0
+
+
 def test_a_forecast_says_what_it_cannot_know(tmp_path):
     forecasts = Forecasts(measured_s=0.1)
     assert "6 pictures" in forecasts.of(jobs_of(*SCENES, "prompt=plain")) and "not known" not in forecasts.total()
-    said = forecasts.of(jobs_of("task=rec/refcoco", f"data_root={tmp_path / 'none'}"))
-    assert said.startswith("not known: The data folder")
+    said = forecasts.of(jobs_of("task=rec/refcoco", "task.split=train", f"data_root={tmp_path / 'none'}"))
+    assert said.startswith("not known: ")
     assert "time not known" in forecasts.of(jobs_of(*SCENES, "backbone=dfn_b16"))
     assert forecasts.total().endswith("; 2 of them not known")
 
