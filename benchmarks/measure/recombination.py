@@ -85,7 +85,8 @@ def _combine_row(parts: Sequence[dict[str, Any]], how: str, min_area: float | No
     row["fallback"] = any(bool(part["fallback"]) for part in parts)
     row["outside"] = max(int(part["outside"]) for part in parts)
     truths = {(len(part["scores"]), int(part["target"]), tuple(part["candidate_correct"])) for part in parts}
-    if len(truths) > 1:
+    places = {tuple(map(tuple, part["boxes"])) for part in parts} if min_area is not None else set()
+    if len(truths) > 1 or len(places) > 1:
         raise UserError(
             f"the runs disagree on the candidates of query {row['id']!r} or on which is right: "
             "only runs with the same proposals or classes can be combined"

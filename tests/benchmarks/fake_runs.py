@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure.decisions import decide_class, decide_rec
-from benchmarks.records.record import RECORD_SCHEMA, Record, write_part
+from benchmarks.records.checking import RELATED
+from benchmarks.records.record import RECORD_SCHEMA, SCHEMA_VERSION, Record, write_part
 from benchmarks.settings.identity import run_id
 
 
@@ -135,7 +136,7 @@ def write_run(root: Path, name: str, records: Sequence[Record], parts: int = 1, 
 def write_new_run(root: Path, records: Sequence[Record], parts: int = 1, **changes: Any) -> Path:
     """The same as today's runner writes it: the id is the hash of the identity, and every part carries it."""
     info = run_info("", changes.pop("expected", len(records)), **changes)
-    info |= {"schema": 2, "run_id": run_id(info["identity"])}
+    info |= {"schema": SCHEMA_VERSION, "run_id": run_id(info["identity"])}
     return _written(root, info, records, parts)
 
 
@@ -151,9 +152,11 @@ def _written(root: Path, info: dict[str, Any], records: Sequence[Record], parts:
     return folder
 
 
-def write_old_part(records: Sequence[Record], path: Path, _: str = "") -> None:
-    """A part as schema version 1 had it: it does not say of which run it is."""
-    pq.write_table(pa.Table.from_pylist([vars(record) for record in records], schema=RECORD_SCHEMA), path)
+def write_old_part(records: Sequence[Record], path: Path, run_id: str | None = None, schema: int = 1) -> None:
+    """A part as the first schema versions had it: without relations, and under 1 it does not say of which run it is."""
+    fields = pa.schema([field for field in RECORD_SCHEMA if field.name not in RELATED])
+    table = pa.Table.from_pylist([vars(record) for record in records], schema=fields)
+    pq.write_table(table.replace_schema_metadata({"run_id": run_id} if schema > 1 and run_id else None), path)
 
 
 def write_pair(
