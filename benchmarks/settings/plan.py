@@ -36,14 +36,18 @@ class Plan:
     released: bool = False
 
     def sweeps(self) -> Iterator[Sweep]:
-        """The sweeps of the chosen tables, tasks, splits and backbone; what is then the same is there once."""
+        """The sweeps of the chosen tables, tasks, splits and backbone; what is then the same is there once.
+
+        Where another backbone stands in for those of the tables, what needs Alpha-CLIP's fourth channel is left out.
+        """
         return iter(dict.fromkeys(self._chosen()))
 
     def _chosen(self) -> Iterator[Sweep]:
         for table in self.tables:
             for sweep in TABLES[table]:
                 splits = tuple(s for s in sweep.splits if not self.splits or s in self.splits)
-                if splits and (not self.tasks or sweep.task in self.tasks):
+                fits = not self.backbone or _alpha(self.backbone) or not all(map(_alpha, sweep.backbones))
+                if splits and fits and (not self.tasks or sweep.task in self.tasks):
                     backbones = (self.backbone,) if self.backbone else sweep.backbones
                     yield replace(sweep, splits=splits, backbones=backbones)
 
@@ -80,6 +84,11 @@ class Plan:
         options = dict.fromkeys(option for sweep in self.sweeps() for option in sweep.backbones)
         names = named or list(dict.fromkeys(name for option in options for name in backbone_names(option)))
         return [name for name in names if name != "tiny" and not Path(name).is_dir()]
+
+
+def _alpha(backbone: str) -> bool:
+    """Whether a backbone has Alpha-CLIP's fourth channel."""
+    return backbone.startswith("alphaclip")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -66,6 +66,11 @@ def _clouds(backbones: Sequence[str] = (OWN_BACKBONE,), experiment: str = "table
     return tuple(Sweep(experiment, f"pointcloud/{name}", ("test",), backbones=tuple(backbones)) for name in names)
 
 
+def _masks(backbones: tuple[str, ...], *overrides: str) -> tuple[Sweep]:
+    task = "classification/imagenet_s"
+    return (Sweep("table_alphaclip_imagenet_s", task, ("val",), backbones=backbones, overrides=overrides),)
+
+
 TABLES: dict[str, tuple[Sweep, ...]] = {
     # FALIP
     "rec": tuple(_rec("table_rec")),
@@ -100,6 +105,14 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         sweep
         for chosen in (("prompt=crop_blur", "text=default"), ("prompt=three_circles", "text=this_is_subtract"))
         for sweep in _rec("table_redcircle_backbones", "detected", (*_TOWERS, *_PAIRS), chosen)
+    ),
+    # Alpha-CLIP, table 2: what looks at the exact mask, and what at its box; squashed and cropped, as its code crops
+    "alphaclip_imagenet_s": (
+        *_masks(("vit_b16", "vit_l14"), "prompt=plain,red_circle,red_circle_blur"),
+        *_masks(("vit_b16", "vit_l14"), "prompt=plain", "backbone.resize=crop"),
+        *_masks(("vit_b16", "vit_l14"), "prompt=hard_mask", "task.dataset.region=mask"),
+        *_masks(("alphaclip_b16", "alphaclip_l14"), "prompt=alpha", "task.dataset.region=mask"),
+        *_masks(("alphaclip_b16", "alphaclip_l14"), "prompt=alpha", "task.dataset.region=mask", "backbone.resize=crop"),
     ),
     # PointCLIP; users report the 581 objects without background too
     "pointclip": (
