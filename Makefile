@@ -8,7 +8,7 @@ TABLES ?= all
 SPLITS ?=
 LIMIT ?=
 RELEASED ?=
-BACKBONE ?= vit_b16
+BACKBONE ?=
 TASKS ?=
 ARGS ?=
 SUBSET = $(if $(LIMIT),task.limit=$(LIMIT))
@@ -58,8 +58,8 @@ format: $(READY) ## Mends what lint can mend by itself
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 
-reproduce: $(READY) ## The paper's tables on real data, side by side with the published figures (TABLES=rec TASKS=rec/refcoco SPLITS=testA LIMIT=64 RELEASED=1)
-	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) --backbone $(BACKBONE) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
+reproduce: $(READY) ## The papers' tables on real data, side by side with the published figures (TABLES=rec,reclip TASKS=rec/refcoco SPLITS=testA LIMIT=64 RELEASED=1 BACKBONE=vit_b16 ARGS=--dry-run)
+	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) $(if $(BACKBONE),--backbone $(BACKBONE)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \

@@ -35,12 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parser().parse_intermixed_args(words)
         plan = planned(options)
+        if options.dry_run:
+            return _forecast(plan)
         if not options.no_check:
             _check(plan)
-        if options.dry_run:
-            for command in plan.commands():
-                sys.stdout.write(f"{_shown(command)}\n")
-            return 0
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout, force=True
         )
@@ -55,17 +53,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _forecast(plan: Plan) -> int:
+    """Prints the commands, each with what it asks for and costs here, and at last what lacks."""
+    from benchmarks.speed.forecast import Forecasts
+
+    commands = list(plan.commands())
+    forecasts = Forecasts()
+    for command, jobs in zip(commands, expanded(commands), strict=True):
+        sys.stdout.write(f"{_shown(command)}\n  # {forecasts.of(jobs)}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"# all {len(commands)} commands: {forecasts.total()}\n")
+    for one in missing(plan.needs(), plan.data_root):
+        sys.stdout.write(f"# lacks: {one.command}  # {one.reason}\n")
+    return 0
+
+
 def _check(plan: Plan) -> None:
     """Shows what is there, and stops where something lacks."""
     lacking = missing(plan.needs(), plan.data_root)
     if not lacking:
         return
-    sys.stdout.write(screen(plan.data_root)[0] + "\n\n")
+    shown = screen(plan.data_root)[0]
+    sys.stdout.write(f"{shown}\n\n")
     sys.stdout.flush()
     if plan.tables == tuple(TABLES):
+        more = [f"  {one.command}\n" for one in lacking if one.command.partition(" --splits")[0] not in shown]
+        beside = "and, for the tables of other papers:\n" + "".join(more) if more else ""
         raise UserError(
-            "the tables lack what is listed above. Give the commands, then this one again. TABLES, TASKS and SPLITS ask "
-            "for less; make smoke needs no download."
+            f"the tables lack what is listed above{', ' if more else '. '}{beside}Give the commands, then this one again. "
+            "TABLES, TASKS and SPLITS ask for less; make smoke needs no download."
         )
     commands = "\n".join(f"  {one.command}  # {one.reason}" for one in lacking)
     raise UserError(
@@ -113,7 +129,8 @@ def _tables(plan: Plan, strict: bool, words: Sequence[str]) -> int:
     status, found = 0, find(plan.results_root / "runs")
     sweeps = list(plan.sweeps())
     for experiment in dict.fromkeys(sweep.experiment for sweep in sweeps):
-        places = [Place(s.task, split, plan.backbone) for s in sweeps if s.experiment == experiment for split in s.splits]
+        mine = [sweep for sweep in sweeps if sweep.experiment == experiment]
+        places = [Place(s.task, split, one, s.proposals or "gt") for s in mine for split in s.splits for one in s.backbones]
         request = Request(
             runs=plan.results_root / "runs",
             out=plan.results_root / "tables",

@@ -13,7 +13,7 @@ from falip.regions import ImageSize, Region
 
 Resize = Literal["squash", "crop"]
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
-Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha"]
+Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense", "gradients"]
 ALPHA_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
 VIT_ABILITIES: frozenset[Ability] = ALPHA_ABILITIES - {"alpha"}
 _WORDS: dict[str, str] = {
@@ -23,6 +23,8 @@ _WORDS: dict[str, str] = {
     "per_head": "a bias for each head",
     "interventions": "interventions inside the attention",
     "alpha": "an alpha channel",
+    "dense": "read-outs of dense features",
+    "gradients": "gradients of its scores",
 }
 
 
@@ -102,7 +104,7 @@ class Geometry:
         return size, ((size[0] - side) // 2, (size[1] - side) // 2)
 
     def to_input(self, boxes: np.ndarray, image_size: ImageSize) -> np.ndarray:
-        """Boxes in pixels of the model's input, clipped to it.
+        """Boxes in pixels of the model's input, clipped to what patches cover of it.
 
         Args:
             boxes: float64 (boxes, 4), corners (x0, y0, x1, y1) in pixels of the image.
@@ -111,7 +113,7 @@ class Geometry:
         size, offset = self.resized(image_size)
         # The scale is computed first, as in the released code: boxes that end on a patch border depend on the rounding.
         scale = np.array([size[0] / image_size[0], size[1] / image_size[1]] * 2)
-        return np.clip(boxes * scale - np.array(offset * 2), 0.0, float(self.image_size))
+        return np.clip(boxes * scale - np.array(offset * 2), 0.0, float(self.rows * self.patch_size))
 
     def sees(self, region: Region, image_size: ImageSize) -> bool:
         """Whether any part of the region lies inside the window that the model sees."""

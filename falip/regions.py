@@ -81,6 +81,22 @@ class Region:
         x0, y0, x1, y1 = zip(*self.boxes, strict=True)
         return min(x0), min(y0), max(x1), max(y1)
 
+    def pixels(self, image_size: ImageSize) -> np.ndarray:
+        """Bool (height, width): its mask, or the pixels of its boxes, rounded to whole ones, each at least one pixel.
+
+        Args:
+            image_size: (width, height) in pixels; the region lies in the image.
+        """
+        if self.mask is not None:
+            return self.mask
+        width, height = image_size
+        mask = np.zeros((height, width), bool)
+        for box in self.boxes:
+            x0, y0, x1, y1 = (round(value) for value in box)
+            x0, y0 = min(x0, width - 1), min(y0, height - 1)
+            mask[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = True
+        return mask
+
     def clipped(self, image_size: ImageSize) -> Region:
         """The part of the region that lies in the image.
 

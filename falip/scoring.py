@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from falip.backbone import Backbone
+from falip.errors import UserError
 from falip.regions import Region
 from falip.texts import phrase
-from falip.views import Combine, Prompt, Sharing, make_views
+from falip.views import Combine, Prompt, Scorer, Sharing, make_views
 
 
 def component_scores(images: Tensor, texts: Tensor, logit_scale: float, subtract: Tensor | None = None) -> Tensor:
@@ -67,18 +68,39 @@ def _unit_in_half(features: Tensor) -> Tensor:
     return features.half() / norm
 
 
-def feature_scores(backbone: Backbone, images: Tensor, texts: Tensor, subtract: Tensor | None = None) -> Tensor:
+def feature_scores(
+    backbone: Backbone,
+    images: Tensor,
+    texts: Tensor,
+    subtract: Tensor | None = None,
+    scorers: Sequence[Scorer | None] = (),
+) -> Tensor:
     """Scores as the precision of a backbone has them, (components, regions, texts).
+
+    Where a backbone has a `logit_bias`, it is in the score of each component; in a difference of scores it cancels.
 
     Args:
         backbone: Where the features come from.
         images: `Backbone.features`, (components, regions, D).
         texts: `Backbone.text_features`, (texts, D).
         subtract: Features of other texts (others, D), whose mean score is subtracted; None for none.
+        scorers: That of each component (`Component.scorer`), or None; empty where none has one.
 
     Returns:
         float32, or float16 where the precision is "released".
+
+    Raises:
+        UserError: If a component has a scorer, and the precision is "released".
     """
+    if any(scorers):
+        found = [
+            _own_scores(scorer, backbone, rows, texts, subtract)
+            if scorer
+            else feature_scores(backbone, rows[None], texts, subtract)[0]
+            for scorer, rows in zip(scorers, images, strict=True)
+        ]
+        return torch.stack(found)
+    images = images[..., : texts.shape[1]].contiguous()  # longer where a component beside them has a scorer
     if backbone.precision == "released":
         scores = released_scores(images, texts, backbone.logit_scale)
         if subtract is None:
@@ -86,7 +108,21 @@ def feature_scores(backbone: Backbone, images: Tensor, texts: Tensor, subtract: 
         return scores - released_scores(images, subtract, backbone.logit_scale).mean(-1, keepdim=True)
     mean = None if subtract is None else normalize(subtract.float(), dim=-1).mean(0)
     unit = normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
-    return component_scores(*unit, backbone.logit_scale, mean)
+    scores = component_scores(*unit, backbone.logit_scale, mean)
+    return scores + backbone.logit_bias if backbone.logit_bias and subtract is None else scores
+
+
+def _own_scores(scorer: Scorer, backbone: Backbone, rows: Tensor, texts: Tensor, subtract: Tensor | None) -> Tensor:
+    """(regions, texts) of a component that scores in its own way; equal rows and texts have equal scores to the bit."""
+    if backbone.precision:
+        raise UserError(f"{type(scorer).__name__} has no {backbone.precision} precision: set backbone.precision=null.")
+    rows, row_places = distinct_rows(rows)
+    texts, text_places = distinct_rows(normalize(texts.float(), dim=-1))
+    found = scorer.scores(rows, texts, backbone.logit_scale)
+    if subtract is not None:
+        others = normalize(subtract.float(), dim=-1)
+        found = found - scorer.scores(rows, others, backbone.logit_scale).mean(-1, keepdim=True)
+    return found[row_places][:, text_places]
 
 
 def distinct_rows(rows: Tensor) -> tuple[Tensor, list[int]]:
@@ -141,5 +177,6 @@ def score(
         combine = views.combine
         others = one.text_features(phrase(subtract, template, prompt)) if subtract else None
         features = one.text_features(phrase(texts, template, prompt))
-        parts.append(feature_scores(one, one.features(views, sharing), features, others))
+        scorers = [component.scorer for component in views.components]
+        parts.append(feature_scores(one, one.features(views, sharing), features, others, scorers))
     return combine_components(reduce(torch.add, parts), combine).float()

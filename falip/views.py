@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from PIL import Image
 
+from falip.dense import Reading, check_reading
 from falip.errors import UserError
 from falip.geometry import Ability, Geometry, MaskForm
 from falip.regions import Region
@@ -86,6 +87,20 @@ class Preparation(Protocol):
         ...
 
 
+class Scorer(Protocol):
+    """A read-out that scores texts in a way that is no product of two embeddings."""
+
+    def scores(self, rows: Tensor, texts: Tensor, logit_scale: float) -> Tensor:
+        """Scores float32 (views, texts).
+
+        Args:
+            rows: What the read-out gave for each view, (views, W); zeros may stand behind.
+            texts: Unit-length embeddings (texts, D).
+            logit_scale: Factor on cosines.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Component:
     """One view for each region, all made by the same rule.
@@ -99,6 +114,7 @@ class Component:
             backbone's own way.
         alpha: For each view the map of the alpha channel of a tower that has one, 0 to 1, (height, width) of its picture;
             None for a view that looks at all of it, and for a component whose views all do.
+        reading: What becomes the embedding of each view; None for the pooled token.
     """
 
     name: str
@@ -107,6 +123,7 @@ class Component:
     intervention: Intervention | None = None
     preparation: Preparation | None = None
     alpha: tuple[np.ndarray | None, ...] | None = None
+    reading: Reading | None = None
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -116,7 +133,15 @@ class Component:
             wanted.add("interventions")
         if self.alpha is not None:
             wanted.add("alpha")
+        if self.reading:
+            wanted.add(getattr(self.reading.readout, "ability", "dense"))
         return frozenset(wanted)
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """Its read-out, where what that gives is no embedding and it makes the scores itself; else None."""
+        readout: Any = self.reading.readout if self.reading else None
+        return readout if hasattr(readout, "scores") else None
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -133,7 +158,8 @@ class Component:
     def pictures(self) -> tuple[int, ...]:
         """The pictures that it sees or refers to, each once."""
         reference = self.intervention.reference if self.intervention else None
-        return tuple(dict.fromkeys((*self.image_index, *(reference or ()))))
+        tiles = self.reading.pictures if self.reading else ()
+        return tuple(dict.fromkeys((*self.image_index, *(reference or ()), *tiles)))
 
     def some(self, views: Sequence[int]) -> Component:
         """Some of its views, in the order given."""
@@ -153,6 +179,7 @@ class Component:
             biases=biases,
             intervention=intervention,
             alpha=None if self.alpha is None else tuple(self.alpha[v] for v in chosen),
+            reading=self.reading and self.reading.some(chosen),
         )
 
     def moved(self, place: Sequence[int]) -> Component:
@@ -160,7 +187,8 @@ class Component:
         intervention = self.intervention
         if intervention and intervention.reference is not None:
             intervention = replace(intervention, reference=tuple(place[i] for i in intervention.reference))
-        return replace(self, image_index=tuple(place[i] for i in self.image_index), intervention=intervention)
+        index, reading = tuple(place[i] for i in self.image_index), self.reading and self.reading.moved(place)
+        return replace(self, image_index=index, intervention=intervention, reading=reading)
 
 
 @dataclass(frozen=True)
@@ -224,6 +252,9 @@ def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], ge
     views = prompt(image, regions, geometry)
     for component in views.components:
         geometry.check(component.name, component.needs)
+        if component.reading:
+            inside = component.intervention.layers if component.intervention else ()
+            check_reading(component.name, component.reading.readout, {*component.layers, *inside}, geometry.layers)
     return views
 
 
@@ -293,14 +324,17 @@ def _merged(parts: Sequence[Component]) -> Component:
     places, alpha = tuple(i for part in parts for i in part.image_index), None
     if any(part.alpha is not None for part in parts):
         alpha = tuple(one for part in parts for one in part.alpha or (None,) * len(part.image_index))
-    return replace(first, image_index=places, biases=biases, intervention=intervention, alpha=alpha)
+    spots = tuple(place for part in parts if part.reading for place in part.reading.places)
+    reading = first.reading and replace(first.reading, places=spots)
+    return replace(first, image_index=places, biases=biases, intervention=intervention, alpha=alpha, reading=reading)
 
 
 def _shape(part: Component) -> Any:
     """What the components of a batch must have in common."""
     surgery = part.intervention
     inside = surgery and (surgery.change, surgery.layers, surgery.reference is None, surgery.tokens is None)
-    return tuple((bias.layers, bias.form, bias.rows.ndim) for bias in part.biases), inside, part.preparation
+    biases = tuple((bias.layers, bias.form, bias.rows.ndim) for bias in part.biases)
+    return biases, inside, part.preparation, part.reading and part.reading.readout
 
 
 def _concatenated(tensors: Sequence[Any]) -> Tensor:

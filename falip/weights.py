@@ -47,14 +47,32 @@ _TRANSFORMERS = Layout(
     (("model.safetensors", "model-*.safetensors"), ("pytorch_model.bin", "pytorch_model-*.bin")),
     ("config.json", "preprocessor_config.json"),
 )
+_SENTENCEPIECE = replace(
+    _TRANSFORMERS,
+    settings=(
+        *_TRANSFORMERS.settings,
+        "sentencepiece.bpe.model",
+        "special_tokens_map.json",
+        "spiece.model",
+        "tokenizer.model",
+    ),
+)
 LAYOUTS: Mapping[str, Layout] = {
     "clip": _TRANSFORMERS,
+    "metaclip_2": _SENTENCEPIECE,
+    "siglip": _SENTENCEPIECE,
     # config.json may say which tokenizer it is.
     OPEN_CLIP: Layout(
         (("open_clip_model.safetensors",), ("open_clip_pytorch_model.bin",)), (OPEN_CLIP_CONFIG, "config.json")
     ),
 }
 """What falip loads: transformers' models by the model_type of their config.json, and open_clip's."""
+
+REFUSED: Mapping[str, str] = {
+    "siglip2": "a NaFlex model of SigLIP 2 takes lists of patches and no square picture. Give one of a fixed resolution, "
+    "such as google/siglip2-base-patch16-224.",
+}
+"""Kinds of models that are near to one of these, and what to give in their place."""
 
 
 def file_sha256(path: Path) -> str:
@@ -214,6 +232,8 @@ def layouts(folder: Path) -> list[str]:
         possible.append(OPEN_CLIP)
     if possible:
         return possible
+    if why := REFUSED.get(kind or ""):
+        raise UserError(f"{config} says model_type {kind!r}: {why}")
     if config.is_file():
         raise UserError(
             f"{config} says model_type {kind!r}; falip takes {', '.join(kind for kind in LAYOUTS if kind != OPEN_CLIP)}, "

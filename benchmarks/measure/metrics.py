@@ -40,8 +40,14 @@ def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float
 
 
 def rec_metrics(frame: pd.DataFrame) -> dict[str, Any]:
-    """Accuracy over expressions (IoU above 0.5), with the chance level and the proposals' oracle."""
-    return _common(frame)
+    """Accuracy over expressions (IoU above 0.5), with the chance level and the proposals' oracle.
+
+    `accuracy_exact` counts only the candidate that overlaps the referent most, which with gold proposals is the referent
+    itself, and not another one with an IoU above 0.5.
+    """
+    rows = scored(frame)
+    exact = np.asarray(rows["prediction"]) == np.asarray(rows["target"])
+    return {**_common(frame), "accuracy_exact": _mean(exact.astype(np.float64))}
 
 
 def pointcloud_metrics(frame: pd.DataFrame) -> dict[str, Any]:

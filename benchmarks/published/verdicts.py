@@ -77,8 +77,12 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append(f"text {labels.get('text')}, published {expectation.text}")
     if run.approximation != "none":
         reasons.append(f"approximation {run.approximation}")
-    if run.rules:
-        reasons.append(f"overrides {', '.join(run.rules)}")
+    others = [rule for rule in run.rules if rule not in expectation.rules]
+    if others:
+        reasons.append(f"overrides {', '.join(others)}")
+    lacking = [rule for rule in expectation.rules if not run.follows(rule)]
+    if lacking:
+        reasons.append(f"published with {', '.join(lacking)}")
     return "; ".join(reasons)
 
 

@@ -32,7 +32,19 @@ COMPLETE, UNSCORED, PARTIAL, STARTED, FAILED = "complete", "unscored", "partial"
 # What comparisons and charts need of a record, and is kept in memory for all runs of a table at once.
 _KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
 # What metrics need beside it; where there are classes, their scores too.
-_MEASURED = [*_KEPT, "target", "margin", "oracle", "chance", "ties", "tie_accuracy", "dropped", "outside", "fallback"]
+_MEASURED = [
+    *_KEPT,
+    "target",
+    "prediction",
+    "margin",
+    "oracle",
+    "chance",
+    "ties",
+    "tie_accuracy",
+    "dropped",
+    "outside",
+    "fallback",
+]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
 EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})
@@ -98,6 +110,14 @@ class Run:
         names = {override: override.partition("=")[0] for override in overrides}
         changed = [o for o, name in names.items() if name.startswith("task.") and name not in _LABELLED]
         return tuple(override for override in changed if classify(names[override]) == "identity")
+
+    def follows(self, rule: str) -> bool:
+        """Whether a setting of the task ("task.min_area=0.05") has that value, overridden or by its configuration."""
+        name, _, value = rule.partition("=")
+        node: Any = self.info.get("config")
+        for part in name.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        return rule in self.rules or (node is not None and str(node) == value)
 
     @property
     def approximation(self) -> str:

@@ -252,13 +252,14 @@ class Evaluation:
 
         In released precision they are float16, and so are the sums.
         """
-        assert one.sample
+        assert one.sample and one.layout
         with self._timed("text_s"):
             task, own = variant.task or self.task, self.task.texts(one.sample)
             names, parts = task.texts(one.sample), []
             for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
                 texts, subtracted = variant.texts.embed(backbone, names, own)
-                parts.append(feature_scores(backbone, regions[rows], texts, subtracted))
+                scorers = [one.layout.scorers[row] for row in rows]
+                parts.append(feature_scores(backbone, regions[rows], texts, subtracted, scorers))
         scores = reduce(torch.add, parts)
         if not scores.isfinite().all():
             raise UserError(

@@ -16,7 +16,7 @@ from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.errors import UserError
-from falip.views import Combine, Prompt, Views, join_views, make_views
+from falip.views import Combine, Prompt, Scorer, Views, join_views, make_views
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +44,22 @@ class Layout:
         names: Of all components, prompt by prompt.
         rows: For each prompt the places of its components.
         combines: For each prompt how the scores of its components become one.
+        scorers: Of all components, those that score in their own way.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     combines: tuple[Combine, ...]
+    scorers: tuple[Scorer | None, ...]
 
     @staticmethod
     def of(made: Sequence[Views]) -> Layout:
         """The layout of the views that several prompts made of one picture."""
         counts = [len(views.components) for views in made]
         rows = tuple(tuple(range(sum(counts[:p]), sum(counts[: p + 1]))) for p in range(len(made)))
-        names = tuple(component.name for views in made for component in views.components)
-        return Layout(names, rows, tuple(views.combine for views in made))
+        every = [component for views in made for component in views.components]
+        names, scorers = tuple(component.name for component in every), tuple(component.scorer for component in every)
+        return Layout(names, rows, tuple(views.combine for views in made), scorers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,22 +144,32 @@ class Workshop:
         mine = _part(pictures, number * self.regions, None if final else (number + 1) * self.regions)
         if not mine:
             return Piece(info, final, sample, outside=outside)
-        made = [[self._drawn(backbone, picture) for picture in mine] for backbone in self.backbones]
+        whole = {id(picture.image): picture for picture in pictures}
+        made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
         views = [
             [backbone.prepare(join_views(drawn)) for drawn in pictures]
             for backbone, pictures in zip(self.backbones, made, strict=True)
         ]
         return Piece(info, final, sample, Layout.of(made[0][0]), views, outside)
 
-    def _drawn(self, backbone: Backbone, picture: Picture) -> list[Views]:
-        """The views of each prompt."""
+    def _drawn(self, backbone: Backbone, picture: Picture, whole: Picture) -> list[Views]:
+        """The views of each prompt, of a picture with some of its regions."""
         drawn = []
         for number, prompt in enumerate(self.prompts):
             try:
-                drawn.append(make_views(prompt, picture.image, picture.regions, backbone.geometry))
+                drawn.append(_drawn_by(prompt, picture, whole, backbone))
             except Exception as error:  # whatever a prompt of the user's own may raise
                 raise PromptError(number, error) from error
         return drawn
+
+
+def _drawn_by(prompt: Prompt, picture: Picture, whole: Picture, backbone: Backbone) -> Views:
+    """The views of one prompt; where it compares the regions of a picture it is shown all of them."""
+    if not getattr(prompt, "compares_regions", False):
+        return make_views(prompt, picture.image, picture.regions, backbone.geometry)
+    views = make_views(prompt, whole.image, whole.regions, backbone.geometry)
+    places = [whole.regions.index(region) for region in picture.regions]
+    return replace(views, components=tuple(component.some(places) for component in views.components))
 
 
 def _part(pictures: Sequence[Picture], start: int, stop: int | None) -> list[Picture]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.acquire.check import Need, default_root
 from benchmarks.settings.choices import backbone_names, check_overrides
+from benchmarks.settings.tables import TABLES, Sweep
 from falip.errors import UserError
 
-GOLD_SPLITS = ("rec/refcoco:testA", "rec/refcoco:testB", "rec/refcoco_plus:testA", "rec/refcocog:test")
-
-
 DESCRIPTION = """\
-The paper's tables on real data, beside the published figures.
+The papers' tables on real data, beside the published figures.
 
 Checks that data and weights are there, runs what is missing, and writes CSV, Markdown and LaTeX. Safe to kill and to give
 again: complete runs are not repeated, begun ones go on.
@@ -24,59 +22,11 @@ again: complete runs are not repeated, begun ones go on.
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """One experiment on some splits of a task.
-
-    Attributes:
-        experiment: A file of configs/experiment.
-        task: A file of configs/task; its last part is the data's name.
-        splits: Splits of it.
-    """
-
-    experiment: str
-    task: str
-    splits: tuple[str, ...]
-
-
-def _on_gold_splits(experiment: str) -> tuple[Sweep, ...]:
-    """An ablation on the four splits that the paper's "REC average" is over."""
-    return tuple(Sweep(experiment, *_place(place)) for place in GOLD_SPLITS)
-
-
-def _place(place: str) -> tuple[str, tuple[str, ...]]:
-    task, split = place.split(":")
-    return task, (split,)
-
-
-TABLES: dict[str, tuple[Sweep, ...]] = {
-    "rec": (
-        Sweep("table_rec", "rec/refcoco", ("val", "testA", "testB")),
-        Sweep("table_rec", "rec/refcoco_plus", ("val", "testA", "testB")),
-        Sweep("table_rec", "rec/refcocog", ("val", "test")),
-    ),
-    "classification": tuple(
-        Sweep("table_classification", f"classification/{name}", (split,))
-        for name, split in (("cub", "test"), ("stanford_dogs", "test"), ("waterbirds", "test"), ("imagenet_s", "val"))
-    ),
-    "pointcloud": (
-        Sweep("table_pointcloud", "pointcloud/modelnet40", ("test",)),
-        Sweep("table_pointcloud", "pointcloud/scanobjectnn", ("test",)),
-    ),
-    "ablations": (
-        *_on_gold_splits("table_mask_form"),
-        *_on_gold_splits("table_attention"),
-        *_on_gold_splits("table_unleash"),
-        *_on_gold_splits("sweep_alpha_sigma"),
-    ),
-}
-
-
-@dataclass(frozen=True)
 class Plan:
     """What `make reproduce` was asked for."""
 
     tables: tuple[str, ...]
-    backbone: str
+    backbone: str | None
     tasks: tuple[str, ...]
     splits: tuple[str, ...]
     limit: int | None
@@ -86,24 +36,34 @@ class Plan:
     released: bool = False
 
     def sweeps(self) -> Iterator[Sweep]:
-        """The sweeps of the chosen tables, tasks and splits."""
+        """The sweeps of the chosen tables, tasks, splits and backbone; what is then the same is there once.
+
+        Where another backbone stands in for those of the tables, what needs Alpha-CLIP's fourth channel is left out.
+        """
+        return iter(dict.fromkeys(self._chosen()))
+
+    def _chosen(self) -> Iterator[Sweep]:
         for table in self.tables:
             for sweep in TABLES[table]:
                 splits = tuple(s for s in sweep.splits if not self.splits or s in self.splits)
-                if splits and (not self.tasks or sweep.task in self.tasks):
-                    yield Sweep(sweep.experiment, sweep.task, splits)
+                fits = not self.backbone or _alpha(self.backbone) or not all(map(_alpha, sweep.backbones))
+                if splits and fits and (not self.tasks or sweep.task in self.tasks):
+                    backbones = (self.backbone,) if self.backbone else sweep.backbones
+                    yield replace(sweep, splits=splits, backbones=backbones)
 
     def commands(self) -> Iterator[list[str]]:
-        """The harness command of each sweep, split and precision."""
+        """The harness command of each sweep, split, backbone and precision."""
         precisions: tuple[list[str], ...] = ([], ["backbone.precision=released"]) if self.released else ([],)
         for sweep in self.sweeps():
-            for split, precision in itertools.product(sweep.splits, precisions):
+            for split, backbone, precision in itertools.product(sweep.splits, sweep.backbones, precisions):
                 yield [
                     f"+experiment={sweep.experiment}",
                     f"task={sweep.task}",
                     f"task.split={split}",
-                    f"backbone={self.backbone}",
+                    *([f"task.proposals={sweep.proposals}"] if sweep.proposals else []),
+                    f"backbone={backbone}",
                     *precision,
+                    *sweep.overrides,
                     f"data_root={self.data_root}",
                     f"results_root={self.results_root}",
                     *([f"task.limit={self.limit}"] if self.limit else []),
@@ -121,8 +81,14 @@ class Plan:
 
     def _weights(self) -> list[str]:
         named = [o.partition("=")[2] for o in self.overrides if o.startswith("backbone.name=")]
-        names = named or backbone_names(self.backbone)
+        options = dict.fromkeys(option for sweep in self.sweeps() for option in sweep.backbones)
+        names = named or list(dict.fromkeys(name for option in options for name in backbone_names(option)))
         return [name for name in names if name != "tiny" and not Path(name).is_dir()]
+
+
+def _alpha(backbone: str) -> bool:
+    """Whether a backbone has Alpha-CLIP's fourth channel."""
+    return backbone.startswith("alphaclip")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.reproduce", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--tables", default="all", help=f"some of {','.join(TABLES)}, or all (%(default)s)")
-    made.add_argument("--backbone", default="vit_b16", help="a file of configs/backbone (%(default)s)")
+    made.add_argument("--backbone", help="a file of configs/backbone, for all tables; left out: those of each table")
     made.add_argument("--tasks", default="", help="only these tasks, such as rec/refcoco,rec/refcocog")
     made.add_argument("--splits", default="", help="only these splits, such as testA,testB")
     made.add_argument("--limit", type=int, help="only a seeded subset of so many samples; stamped, never comparable")
@@ -141,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--released", action="store_true", help="each run in the precision of the released programs too, beside float32"
     )
-    made.add_argument("--dry-run", action="store_true", help="print the commands and run nothing")
+    made.add_argument(
+        "--dry-run", action="store_true", help="print the commands, what each needs and what it costs, and run nothing"
+    )
     made.add_argument("--no-check", action="store_true", help="take data and weights as they are, without manifests")
     made.add_argument("overrides", nargs="*", help="more settings for every run, such as runtime.device=cuda")
     return made
@@ -157,7 +125,7 @@ def planned(options: argparse.Namespace) -> Plan:
     unknown = [table for table in tables if table not in TABLES]
     if unknown or not tables:
         raise UserError(f"--tables: there is no table {options.tables!r}. There are: {', '.join(TABLES)}, all.")
-    check_overrides([f"backbone={options.backbone}", *options.overrides])
+    check_overrides([*([f"backbone={options.backbone}"] if options.backbone else []), *options.overrides])
     wrong = [word for word in options.overrides if "=" not in word]
     if wrong:
         raise UserError(f"{wrong[0]!r} is neither an option nor a setting such as runtime.device=cuda. See --help.")

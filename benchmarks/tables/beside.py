@@ -16,11 +16,12 @@ TITLE = "Beside the published numbers"
 
 @dataclass(frozen=True)
 class Place:
-    """A split under a backbone: what a plan asks for, or a run is of."""
+    """A split under a backbone: what a plan asks for, or a run is of; `proposals` counts where the task has any."""
 
     task: str
     split: str
     backbone: str
+    proposals: str
 
 
 def beside(verdicts: Sequence[Verdict], asked: Collection[Place] = ()) -> list[Grid]:
@@ -55,13 +56,13 @@ def relevant(verdicts: Sequence[Verdict], asked: Collection[Place] = ()) -> list
 def _place(verdict: Verdict) -> Place:
     assert verdict.run is not None
     labels = verdict.run.labels
-    return Place(labels["task"], labels["split"], labels["backbone"].partition(",")[0])
+    return Place(labels["task"], labels["split"], labels["backbone"].partition(",")[0], labels.get("proposals") or "gt")
 
 
 def _is_relevant(verdict: Verdict, places: Collection[Place], published: Collection[tuple[str, str]]) -> bool:
     expected = verdict.expectation
     if verdict.run is None:
-        return expected.proposals != "detected" and Place(expected.task, expected.split, expected.backbone) in places
+        return Place(expected.task, expected.split, expected.backbone, expected.proposals or "gt") in places
     if verdict.verdict != NOT_COMPARABLE:
         return True
     if expected.proposals and verdict.run.labels.get("proposals") != expected.proposals:

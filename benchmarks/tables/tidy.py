@@ -36,6 +36,7 @@ def published_csv(verdicts: Sequence[Verdict]) -> str:
             **{
                 k: getattr(v.expectation, k) for k in ("task", "split", "proposals", "backbone", "prompt", "text", "metric")
             },
+            "rules": " ".join(v.expectation.rules),
             "run_id": v.run.run_id if v.run else "",
             "ours": v.ours,
             "published": v.expectation.figure.value,
@@ -82,6 +83,7 @@ def _cell(row: Row, column: Column, run: Run, table: Table) -> dict[str, Any]:
         "clusters": interval.get("clusters"),
         "interval_method": interval.get("method"),
         **{key: metrics[key] for key in ("chance", "oracle", "tie_accuracy")},
+        "accuracy_exact": metrics.get("accuracy_exact"),
         **{key: metrics.get(key) for key in _CLASS},
         **{f"group_{key}": groups.get(key) for key in ("weighted_mean", "worst", "worst_group")},
         **_comparison(table.pairs.get((row, column))),

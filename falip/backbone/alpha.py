@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+from transformers import CLIPModel
 
 from falip.errors import UserError
 from falip.geometry import Geometry
@@ -66,7 +67,10 @@ class _Inputs:
         surgery = component.intervention
         if surgery and surgery.reference is not None:
             surgery = replace(surgery, reference=tuple(self._place(i, None) for i in surgery.reference))
-        return replace(component, image_index=index, intervention=surgery, alpha=None)
+        reading = component.reading
+        if reading and reading.pictures:
+            reading = reading.moved([self._place(i, None) for i in range(len(self._images))])
+        return replace(component, image_index=index, intervention=surgery, alpha=None, reading=reading)
 
     def _place(self, image: int, alpha: np.ndarray | None) -> int:
         key = (image, None if alpha is None else id(alpha))
@@ -112,8 +116,10 @@ def put_alpha_weights(model: Any, path: Path) -> None:
             transformer.resblocks.0.attn.in_proj.weight ...).
 
     Raises:
-        UserError: If the file is no such state dict, or tensors of it are missing, left over or of other sizes.
+        UserError: If the model is no CLIPModel, the file is no such state dict, or tensors of it are missing, left over
+            or of other sizes.
     """
+    _check_base(path, model)
     found = _state(path)
     old = model.vision_model.embeddings.patch_embedding
     pairs = list(_pairs(model.config.vision_config.num_hidden_layers))
@@ -162,6 +168,11 @@ def _state(path: Path) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise _unusable(path, "is not a dictionary of tensors")
     return found
+
+
+def _check_base(path: Path, model: Any) -> None:
+    if not isinstance(model, CLIPModel):
+        raise _unusable(path, "is for a CLIP with a ViT, and the backbone is none")
 
 
 def _check(path: Path, found: dict[str, Tensor], sizes: dict[str, torch.Size]) -> None:

@@ -9,12 +9,13 @@ from typing import Any, get_args
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from falip.backbone.alpha import with_alpha_channel
+from falip.backbone.dense import dense_features, similarities
 from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
-from falip.backbone.text import TextEncoder
+from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
@@ -31,6 +32,7 @@ class Backbone:
         tower: The vision tower.
         tokenizer: That of transformers which belongs to the text tower.
         logit_scale: exp of the learnt temperature: the factor on cosines.
+        logit_bias: What is added to scaled cosines; 0 for CLIP, learnt by SigLIP.
         preprocess: From pictures to pixels.
         weights: Where it came from.
         precision: None, or "released": features and scores are rounded as the released programs do it.
@@ -45,13 +47,15 @@ class Backbone:
         weights: Weights,
         precision: str | None = None,
         resize: Resize | None = None,
+        text_form: TextForm | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
         self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
+        self.logit_bias = float(model.logit_bias.detach()) if hasattr(model, "logit_bias") else 0.0
         # As it was asked for; what that means with these weights stands in the tower's geometry.
         self._resize = resize or tower.geometry.resize
-        self._text = TextEncoder(model, tokenizer)
+        self._text = TextEncoder(model, tokenizer, text_form)
 
     @property
     def geometry(self) -> Geometry:
@@ -126,6 +130,47 @@ class Backbone:
             )
         return self.encode_views(views, sharing)[0]
 
+    @torch.inference_mode()
+    def dense(self, image: Image.Image, readout: Prompt) -> Tensor:
+        """Dense features of a picture before they are normalised, row by row.
+
+        Args:
+            image: An RGB picture, or a depth map of mode "F".
+            readout: Such as `falip.MaskPool("sclip")`, or a `Compose` with one.
+
+        Returns:
+            float32 (rows, cols, D) on the CPU; of all tiles where the read-out has some.
+
+        Raises:
+            UserError: If the prompt has no read-out, the read-out has no dense features, or the tower can have none.
+        """
+        return dense_features(self.tower, *self._single(image, [Region.from_box(0, 0, *image.size)], readout))
+
+    @torch.inference_mode()
+    def similarity(
+        self, image: Image.Image, regions: Sequence[Region], readout: Prompt, targets: Tensor | None = None
+    ) -> Tensor:
+        """Where in a picture that is what a read-out takes for each region; it stands in place of attention.
+
+        Args:
+            image: An RGB picture, or a depth map of mode "F".
+            regions: At least one region of it.
+            readout: A read-out, or a `Compose` with one.
+            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for each region's own.
+
+        Returns:
+            float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows,
+            cols), or with the targets, (regions, targets, rows, cols). MaskInversion has LeGrad maps instead, 0 to 1.
+
+        Raises:
+            UserError: If the prompt has no read-out.
+        """
+        component, pixels = self._single(image, regions, readout)
+        if targets is not None:
+            return similarities(self.tower, component, pixels, targets[None].expand(len(regions), -1, -1))
+        own = self.encode_regions(image, regions, readout)
+        return similarities(self.tower, component, pixels, own[:, None])[:, 0]
+
     def compile(self) -> None:
         """Lets torch.compile fuse the layers of the shared passes; `sharing="none"` stays the unmodified tower."""
         self.tower.compile()
@@ -157,6 +202,12 @@ class Backbone:
         Returns:
             float32 (components, regions, D) on the CPU.
         """
+        scorers = [component.name for component in views.components if component.scorer]
+        if scorers:
+            raise UserError(
+                f"{scorers[0]} gives a region no embedding: its scores are no products of embeddings. "
+                "Use falip.score(backbone, image, regions, prompt, texts)."
+            )
         return normalize(self.features(views, sharing, batch).float(), dim=-1)
 
     @torch.inference_mode()
@@ -171,7 +222,8 @@ class Backbone:
             batch: Most views in one forward pass; on a CPU there are fewer, so that its caches hold a layer's activations.
 
         Returns:
-            (components, regions, D) on the CPU, in the dtype of the model.
+            (components, regions, D) on the CPU, in the dtype of the model. Where a component has a scorer, which takes
+            longer rows, as long as the longest: zeros stand behind the others.
         """
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
@@ -182,7 +234,9 @@ class Backbone:
         )
         # Sharing is exact to rounding, which in half is what released precision is about.
         found = self.tower.encode(distinct, self._to_model(ready.pixels), "none" if self.precision else sharing, batch)
-        return torch.stack([part[place] for part, place in zip(found, places, strict=True)])
+        longest = max(part.shape[1] for part in found)
+        rows = [pad(part, (0, longest - part.shape[1])) for part in found]
+        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)])
 
     @torch.inference_mode()
     def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:

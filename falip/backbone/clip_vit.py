@@ -13,6 +13,7 @@ from torch import Tensor
 
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
+from falip.backbone.dense import LastBlocks, Read, captured_inputs
 from falip.backbone.sharing import Passes, Rows, Seats
 from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
 from falip.views import Component, Sharing
@@ -58,7 +59,20 @@ class ClipViT:
         batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
         shared = [c for c in components if sharing != "none" and _is_shareable(c)]
         found = self._encode_shared(shared, pixels, sharing, batch) if shared else {}
+        found |= {id(c): self._encode_alone(c, pixels, sharing) for c in components if _is_alone(c, sharing)}
         return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch) for c in components]
+
+    def read(self, component: Component, pixels: Tensor) -> Read:
+        """The views of a component with a read-out, each encoded whole, about to be read."""
+        assert component.reading
+        places = component.reading.places
+        tiles = sorted(set(component.reading.pictures))
+        wanted = component.reading.readout.layers(self.geometry.layers)
+        layers = self.model.vision_model.encoder.layers
+        with captured_inputs({layer: layers[layer] for layer in wanted}) as states:
+            first = self._run(component, pixels, tiles)[1]
+        parts = [[first + tiles.index(part) for part in place.parts] for place in places]
+        return Read(component.reading, self._blocks(states), range(len(places)), parts)
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
@@ -95,26 +109,35 @@ class ClipViT:
     def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
         """Every view whole, through the transformers tower."""
         total = len(component.image_index)
-        parts = [self._whole_batch(component.some(range(total)[rows]), pixels) for rows in _slices(total, batch)]
+        if component.reading:
+            batch = max(1, batch // max(1 + len(place.parts) for place in component.reading.places))
+        some = (component.some(range(total)[rows]) for rows in _slices(total, batch))
+        parts = [self.read(c, pixels).embeddings() if c.reading else self._whole_batch(c, pixels) for c in some]
         return torch.cat(parts).cpu()
 
     def _whole_batch(self, component: Component, pixels: Tensor, captured: dict[int, Tensor] | None = None) -> Tensor:
+        return self._run(component, pixels, captured=captured)[0][: len(component.image_index)]
+
+    def _run(
+        self, component: Component, pixels: Tensor, beside: Sequence[int] = (), captured: dict[int, Tensor] | None = None
+    ) -> tuple[Tensor, int]:
+        """Embeddings of the views, of the plain pictures that they refer to, and of those beside, which begin at a row."""
         index, intervention = list(component.image_index), component.intervention
         if intervention and intervention.reference is not None:
             plain = sorted(set(intervention.reference))
             intervention = replace(intervention, reference=tuple(plain.index(i) for i in intervention.reference))
             index += plain
         control = None
-        if component.biases or intervention or captured is not None:
+        if component.biases or intervention or captured is not None:  # what comes after the views is plain
             control = AttentionControl(len(component.image_index), component.biases, intervention, captured)
-        output = self.model.get_image_features(pixel_values=pixels[index], control=control)
-        return output.pooler_output[: len(component.image_index)]
+        output = self.model.get_image_features(pixel_values=pixels[[*index, *beside]], control=control)
+        return output.pooler_output, len(index)
 
     def _encode_shared(
         self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int
     ) -> dict[int, Tensor]:
-        """CLS-row components and plain ones, over one trunk for each image."""
-        needs = {id(c): self._passes.needs(c.layers, sharing == "frozen") for c in components}
+        """CLS-row components, plain ones and read-outs of these, over one trunk for each image."""
+        needs = {id(c): self._states(c, sharing) for c in components}
         wanted: dict[int, set[int]] = defaultdict(set)
         for component in components:
             for image in set(component.image_index):
@@ -127,6 +150,29 @@ class ClipViT:
                 self._finish(component, images, states, sharing, batch, results[id(component)])
         return {key: embeddings.cpu() for key, embeddings in results.items()}
 
+    def _states(self, component: Component, sharing: Sharing) -> set[int]:
+        """The states of the trunk that a component is made from."""
+        if component.reading:
+            return set(component.reading.readout.layers(self.geometry.layers))
+        return self._passes.needs(component.layers, sharing == "frozen")
+
+    def _encode_alone(self, component: Component, pixels: Tensor, sharing: Sharing) -> Tensor:
+        """A read-out of each picture, with its tiles, by itself; once for its views, or once for each."""
+        assert component.reading
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for view, (image, place) in enumerate(zip(component.image_index, component.reading.places, strict=True)):
+            groups[(image, *place.parts, *((-1, view) if sharing == "none" else ()))].append(view)
+        found: dict[int, Tensor] = {}
+        for views in groups.values():
+            one, mine = self.read(component.some(views[:1]), pixels), component.reading.some(views)
+            several = replace(one, reading=mine, owner=[0] * len(views), parts=list(one.parts) * len(views))
+            found |= dict(zip(views, several.embeddings(), strict=True))
+        return torch.stack([found[view] for view in range(len(component.image_index))]).cpu()
+
+    def _blocks(self, states: Mapping[int, Tensor]) -> LastBlocks:
+        geometry = self.geometry
+        return LastBlocks(self._passes, states, (geometry.rows, geometry.cols), geometry.patch_size)
+
     def _finish(
         self, component: Component, images: list[int], states: dict[int, Tensor], sharing: Sharing, batch: int, out: Tensor
     ) -> None:
@@ -136,6 +182,12 @@ class ClipViT:
         if not mine:
             return
         owner, views = torch.tensor(mine).T
+        if component.reading:
+            seen = sorted(set(owner.tolist()))
+            blocks = self._blocks({layer: states[layer][seen] for layer in self._states(component, sharing)})
+            places = [seen.index(int(image)) for image in owner]
+            out[views] = Read(component.reading.some(views.tolist()), blocks, places, [()] * len(places)).embeddings()
+            return
         if not component.biases:
             out[views] = self._passes.embed(states[self.geometry.layers])[owner.to(out.device)]
             return
@@ -149,7 +201,19 @@ class ClipViT:
 
 
 def _is_shareable(component: Component) -> bool:
+    if component.reading:
+        return _is_plain(component) and not component.reading.pictures and not component.reading.readout.amplifies_rounding
     return component.intervention is None and all(bias.form == "cls_row" for bias in component.biases)
+
+
+def _is_plain(component: Component) -> bool:
+    return component.intervention is None and not component.biases
+
+
+def _is_alone(component: Component, sharing: Sharing) -> bool:
+    if not component.reading or not _is_plain(component):
+        return False
+    return component.reading.readout.amplifies_rounding or (sharing != "none" and bool(component.reading.pictures))
 
 
 def _alike(wanted: Mapping[int, set[int]], size: int) -> Iterator[list[int]]:

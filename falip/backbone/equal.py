@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from falip.dense import Place
 from falip.views import Component, Views
 
 
@@ -59,10 +62,9 @@ def _bytes(tensor: Tensor) -> memoryview:
 
 def _keys(component: Component, marks: Sequence[bytes]) -> tuple[bytes, ...]:
     """For each view what it sees and what is done in it; `marks` are the digests of the pictures."""
-    surgery = component.intervention
-    common = repr(
-        ([(bias.layers, bias.form) for bias in component.biases], surgery and (surgery.change, surgery.layers))
-    ).encode()
+    surgery, reading = component.intervention, component.reading
+    done = ([(bias.layers, bias.form) for bias in component.biases], surgery and (surgery.change, surgery.layers))
+    common = repr((*done, reading.readout) if reading else done).encode()
     tensors = [bias.rows for bias in component.biases]
     tensors += [surgery.tokens] if surgery and surgery.tokens is not None else []
     found = []
@@ -72,5 +74,15 @@ def _keys(component: Component, marks: Sequence[bytes]) -> tuple[bytes, ...]:
             key.update(marks[surgery.reference[view]])
         for tensor in tensors:
             key.update(_bytes(tensor[view]))
+        if reading:
+            _add_place(key, reading.places[view], marks)
         found.append(key.digest())
     return tuple(found)
+
+
+def _add_place(key: Any, place: Place, marks: Sequence[bytes]) -> None:
+    """Puts into a key where a view is read."""
+    for weights in (place.weights, place.among):
+        if weights is not None:
+            key.update(repr(weights.shape).encode() + np.ascontiguousarray(weights).data.cast("B"))
+    key.update(repr(place.tiles).encode() + b"".join(marks[part] for part in place.parts))

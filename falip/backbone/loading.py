@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from falip.backbone import open_clip, transformers_clip
+from falip.backbone import open_clip, siglip, transformers_clip
 from falip.backbone.alpha import put_alpha_weights
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
@@ -35,6 +35,8 @@ from falip.weights import (
 
 FAMILIES: Mapping[str, Callable[[Path, torch.dtype, Resize], Parts]] = {
     "clip": transformers_clip.load,
+    "metaclip_2": transformers_clip.load_metaclip2,
+    "siglip": siglip.load,
     OPEN_CLIP: open_clip.load,
 }
 """How each layout of `falip.weights.LAYOUTS` is loaded."""
@@ -50,7 +52,7 @@ def load_backbone(
     precision: str | None = None,
     alpha_weights: str | None = None,
 ) -> Backbone:
-    """Loads a CLIP in the layout of transformers or of open_clip, with a ViT or one of OpenAI's ResNets.
+    """Loads a CLIP, MetaCLIP 2 or SigLIP in the layout of transformers, or a CLIP in that of open_clip.
 
     Args:
         name: "tiny" for the embedded model, a hub id such as "openai/clip-vit-base-patch16" or "timm/resnet50_clip.openai",
@@ -60,9 +62,10 @@ def load_backbone(
         device: A torch device such as "cpu" or "cuda".
         dtype: "float32", "bfloat16" or "float16".
         resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop, or what
-            else the resize_mode of an open_clip_config.json says.
+            else the resize_mode of an open_clip_config.json says; SigLIP squashes by itself.
         precision: None, or "released": weights, features and scores in half, rounded where the released programs round
-            them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole.
+            them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole. Not
+            for SigLIP, which no released program loads.
         alpha_weights: File of Alpha-CLIP's visual weights (.pth), put in the place of the vision tower; `falip.Alpha` then
             has a channel to fill.
 
@@ -74,6 +77,11 @@ def load_backbone(
     weights = replace(find_weights(name, revision), alpha=find_alpha(alpha_weights))
     source = name if weights.folder is None else str(weights.folder)
     parts, folder = _loaded(source, weights, revision, getattr(torch, dtype), resize)
+    if precision and not parts.released:
+        raise UserError(
+            f"precision={precision!r}: the released programs load CLIP alone, so that there is no rounding of theirs to "
+            f"repeat for {source!r}. Leave precision out, or give dtype=float16."
+        )
     if not weights.known:
         weights = replace(weights, revision=folder.name)
     if weights.alpha:
@@ -84,7 +92,7 @@ def load_backbone(
         raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
     tower = parts.tower(model.eval())
     preprocess = ImageProcessing(parts.processor, tower.geometry)
-    return Backbone(model, tower, parts.tokenizer, preprocess, weights, precision, resize)
+    return Backbone(model, tower, parts.tokenizer, preprocess, weights, precision, resize, parts.form)
 
 
 def clip_backbone(
@@ -122,7 +130,7 @@ def _hub_folder(name: str, revision: str | None) -> Path:
     def fetched(patterns: tuple[str, ...], local: bool = False) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), local_files_only=local))
 
-    configs = ("*.json", *TOKENIZER_FILES)
+    configs = ("*.json", "*.model", *TOKENIZER_FILES)
     try:
         folder = fetched(configs, local=True)
         if weight_files(folder, layout_of(folder)) and any((folder / file).is_file() for file in TOKENIZER_FILES):

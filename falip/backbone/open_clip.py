@@ -80,7 +80,7 @@ def load(folder: Path, dtype: torch.dtype, resize: Resize) -> Parts:
     processor, resize = _processing(preprocess, resize)
     text_config = _text_config(model_cfg, text)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    check_tokenizer(tokenizer, text_config.vocab_size or 0, OLD_END, "Copy the tokenizer files of this very model.")
+    check_tokenizer(tokenizer, text_config.vocab_size or 0, None, "Copy the tokenizer files of this very model.")
     state = _state(folder)
     if isinstance(vision.get("layers"), list):
         model = _resnet(_shape(model_cfg, vision), text_config, state, dtype)

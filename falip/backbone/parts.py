@@ -10,6 +10,7 @@ from typing import Any
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils import logging
 
+from falip.backbone.text import TextForm
 from falip.backbone.tower import VisionTower
 
 OLD_END = 2
@@ -34,16 +35,20 @@ class Parts:
 
     Attributes:
         model: It has `get_text_features`, `logit_scale`, `config.text_config` and `config.projection_dim` as transformers'
-            CLIPModel has them.
+            CLIPModel has them, and where its scores have one a `logit_bias`.
         tower: Makes the vision tower, once the model is on its device.
         tokenizer: That of the text tower.
         processor: From pictures to pixels.
+        form: How texts become token sequences; None for CLIP's way.
+        released: Whether it is of the kind that the released programs load, so that their rounding has a meaning.
     """
 
     model: Any
     tower: Callable[[Any], VisionTower]
     tokenizer: Any
     processor: CLIPImageProcessorPil
+    form: TextForm | None = None
+    released: bool = True
 
 
 def check_tensors(report: Mapping[str, Any]) -> None:
@@ -57,24 +62,25 @@ def check_tensors(report: Mapping[str, Any]) -> None:
         )
 
 
-def check_tokenizer(tokenizer: Any, words: int, end: int, mend: str) -> None:
+def check_tokenizer(tokenizer: Any, words: int, end: int | None, mend: str) -> None:
     """Raises `Unusable` where a tokenizer does not belong to a text tower.
 
     Args:
         tokenizer: That of transformers.
         words: Size of the tower's vocabulary.
-        end: The end token of the tower's configuration; `OLD_END` where it pools at the largest id.
+        end: The end token at which the tower pools; None where it pools at the largest id.
         mend: What to do about words above the end token, a sentence.
     """
     if len(tokenizer) > words:
         raise Unusable(f"its tokenizer has {len(tokenizer)} words and its model only {words}")
-    if len(tokenizer) <= 2 or tokenizer.eos_token_id is None or (end != OLD_END and end != tokenizer.eos_token_id):
+    if len(tokenizer) <= 2 or tokenizer.eos_token_id is None or end not in (None, tokenizer.eos_token_id):
         # Without tokenizer files transformers makes an empty vocabulary, to which all texts are alike.
         raise Unusable(
-            f"its tokenizer has {len(tokenizer)} words and the end token {tokenizer.eos_token_id}, the model {end}"
+            f"its tokenizer has {len(tokenizer)} words and the end token {tokenizer.eos_token_id}, the model "
+            f"{'any' if end is None else end}"
         )
     above = sorted(set(tokenizer.get_vocab().values()) - set(range(tokenizer.eos_token_id + 1)))
-    if end == OLD_END and above:
+    if end is None and above:
         raise Unusable(
             f"its tokenizer has {len(above)} words above the end token {tokenizer.eos_token_id}, while its text tower "
             f"pools at the largest token: texts would be read at such a word.",

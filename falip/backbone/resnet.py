@@ -5,8 +5,8 @@ The modules have the names of open_clip's state dicts (open_clip modified_resnet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +14,16 @@ from torch.nn.functional import relu
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from falip.backbone.attention import summed_rows
 from falip.backbone.budget import CACHE_BYTES, within_budget
+from falip.backbone.pooled import ABILITIES, PooledTower
 from falip.geometry import Ability, Geometry, Resize
+from falip.readouts.gradcam import of_cosine
 from falip.surgery import Heads
 from falip.views import Component, Sharing
 
 PATCH = 32  # the strides of stem and stages multiplied
-ABILITIES: frozenset[Ability] = frozenset({"cls_row", "per_head"})
 _EXPANSION = 4
+_ABILITIES: frozenset[Ability] = frozenset((*ABILITIES, "gradients"))
 
 
 class Shape(NamedTuple):
@@ -84,22 +85,6 @@ class AttentionPool(nn.Module):
         tokens = torch.cat([grid.mean(1, keepdim=True), grid], dim=1) + self.positional_embedding
         projected = (self.q_proj(tokens[:, :1]), self.k_proj(tokens), self.v_proj(tokens))
         return Heads(*(part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in projected))
-
-    def weights(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
-        """What the mean token of each view attends to, float32 (views, heads, tokens).
-
-        Args:
-            heads: Of the images.
-            owner: int (views,), the image of each view.
-            row: What is added to the logits, (views, heads or 1, tokens), or None.
-        """
-        logits = (heads.query @ heads.key.mT)[:, :, 0][owner] * heads.query.shape[-1] ** -0.5
-        return (logits if row is None else logits + row).softmax(-1, dtype=torch.float32)
-
-    def outputs(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
-        """What each head says to each view before the output projection, (views, heads, head size)."""
-        weights = self.weights(heads, owner, row).to(heads.value)
-        return (weights[:, :, None] @ heads.value[owner])[:, :, 0]
 
 
 class ModifiedResnet(nn.Module):
@@ -166,18 +151,13 @@ class ResnetClip(nn.Module):
         return BaseModelOutputWithPooling(pooler_output=self.text(input_ids=input_ids).text_embeds)
 
 
-class ResnetTower:
-    """A `VisionTower` over a `ResnetClip`; its one layer is the attention pool, below which regions share everything.
-
-    `sharing="exact"` and `"frozen"` are the same here: no patch sees a token that a bias has changed.
-    """
+class ResnetTower(PooledTower):
+    """A `VisionTower` over a `ResnetClip`; its one layer is the attention pool."""
 
     def __init__(self, model: ResnetClip, resize: Resize) -> None:
-        self.visual = model.visual
-        self.shape = model.visual.shape
-        self.geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, ABILITIES)
-        self.dtype, self.device = model.dtype, model.device
-        self._trunk = self.visual.__call__
+        self.visual, self.shape = model.visual, model.visual.shape
+        geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, _ABILITIES)
+        super().__init__(geometry, self.shape.embedding, model.dtype, model.device)
 
     def views_within(self, memory_gb: float | None) -> int:
         """See `VisionTower`."""
@@ -186,70 +166,65 @@ class ResnetTower:
         per_view = (8 * self._largest_map() + 3 * self.shape.image_size**2) * self.dtype.itemsize
         return within_budget(per_view, self.device, memory_gb)
 
-    def compile(self) -> None:
-        """See `VisionTower`; `sharing="none"` stays as it is."""
-        self._trunk = torch.compile(self.visual)
+    @property
+    def _output_weight(self) -> Tensor:
+        return self.visual.attnpool.c_proj.weight
+
+    @property
+    def _cached_views(self) -> int:
+        return max(1, CACHE_BYTES // (self._largest_map() * 4))
 
     def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
-        """See `VisionTower`."""
-        if pixels.device.type == "cpu":
-            batch = min(batch, max(1, CACHE_BYTES // (self._largest_map() * 4)))
-        if sharing == "none":
-            return [self._encode_whole(component, pixels, batch) for component in components]
-        return self._encode_shared(components, pixels, batch)
+        """See `VisionTower`; of a component with a read-out each picture by itself."""
+        pooled = [component for component in components if not component.reading]
+        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch), strict=True))
+        return [found[id(c)] if id(c) in found else self._read(c, pixels) for c in components]
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`."""
-        heads, owner, row = self._views(component, pixels)
-        return self.visual.attnpool.weights(heads, owner, row)[:, None].cpu()
+    def _read(self, component: Component, pixels: Tensor) -> Tensor:
+        """The rows of a read-out of gradients, (views, W)."""
+        assert component.reading
+        rows: dict[int, Tensor] = {}
+        for image in sorted(set(component.image_index)):
+            mine = [view for view, seen in enumerate(component.image_index) if seen == image]
+            vectors = gradient_vectors(self.visual.attnpool, self.visual(pixels[[image]]))
+            readout: Any = component.reading.readout
+            rows |= dict(zip(mine, readout.rows(vectors, component.reading.some(mine).places), strict=True))
+        return torch.stack([rows[view] for view in range(len(component.image_index))]).cpu()
 
-    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`; the width is that of the embedding."""
-        outputs = self.visual.attnpool.outputs(*self._views(component, pixels)).float()
-        weight = self.visual.attnpool.c_proj.weight.float().unflatten(1, (self.shape.heads, -1))
-        return torch.einsum("vhk,dhk->vhd", outputs, weight)[:, None].cpu()
+    def _features(self, pixels: Tensor) -> Tensor:
+        return self.visual(pixels)
+
+    def _project(self, features: Tensor) -> Heads:
+        return self.visual.attnpool.project(features)
+
+    def _embed(self, outputs: Tensor) -> Tensor:
+        return self.visual.attnpool.c_proj(outputs.flatten(1))
 
     def _largest_map(self) -> int:
         return self.shape.width * (self.shape.image_size // 2) ** 2
 
-    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
-        """Every view whole."""
-        parts = []
-        for some in _slices(range(len(component.image_index)), batch):
-            views = component.some(some)
-            heads = self.visual.attnpool.project(self.visual(pixels[list(views.image_index)]))
-            parts.append(self._embed(heads, torch.arange(len(some), device=self.device), _row(views, pixels)))
-        return torch.cat(parts).cpu()
 
-    def _encode_shared(self, components: Sequence[Component], pixels: Tensor, batch: int) -> list[Tensor]:
-        """One feature map for each picture."""
-        shape = self.shape.embedding
-        results = [torch.empty(len(c.image_index), shape, device=self.device, dtype=self.dtype) for c in components]
-        for images in _slices(sorted({image for c in components for image in c.image_index}), batch):
-            heads = self.visual.attnpool.project(self._trunk(pixels[list(images)]))
-            place = {image: i for i, image in enumerate(images)}
-            for component, result in zip(components, results, strict=True):
-                mine = [view for view, image in enumerate(component.image_index) if image in place]
-                for some in _slices(mine, batch):
-                    views = component.some(some)
-                    owner = torch.tensor([place[image] for image in views.image_index], device=self.device)
-                    result[list(some)] = self._embed(heads, owner, _row(views, pixels))
-        return [result.cpu() for result in results]
+def gradient_vectors(pool: AttentionPool, features: Tensor) -> Tensor:
+    """What GradCAM needs of a picture: for each cell the change of the unit-length embedding along its channels.
 
-    def _embed(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
-        pool = self.visual.attnpool
-        return pool.c_proj(pool.outputs(heads, owner, row).flatten(1))
+    A map of a text t is max(0, sum over channels of F g), g the mean over cells of d(t . unit embedding)/dF. That mean is a
+    derivative for one change added to every cell, so that the sum is t times the derivative of the embedding for a change
+    by the cell's own channels. The keys change all logits by the same, which the softmax does not see.
 
-    def _views(self, component: Component, pixels: Tensor) -> tuple[Heads, Tensor, Tensor | None]:
-        images = sorted(set(component.image_index))
-        owner = torch.tensor([images.index(image) for image in component.image_index], device=self.device)
-        return self.visual.attnpool.project(self.visual(pixels[images])), owner, _row(component, pixels)
+    Args:
+        pool: Of the tower.
+        features: The last feature map of one picture, (1, C, rows, cols).
 
-
-def _row(component: Component, like: Tensor) -> Tensor | None:
-    """What a component adds to the logits of the mean token, (views, heads or 1, tokens), or None."""
-    return summed_rows(component.biases, like).get("cls_row")
-
-
-def _slices(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+    Returns:
+        (1, cells, D): one group, as `GradCAM.rows` takes them.
+    """
+    heads, cells = pool.project(features), features[0].flatten(1).T  # (cells, C)
+    query, key, value = (part[0] for part in heads)  # (heads, 1 or tokens, head size)
+    scale = query.shape[-1] ** -0.5
+    weights = (query @ key.mT * scale).softmax(-1)  # (heads, 1, tokens)
+    turned, added = ((cells @ layer.weight.T).unflatten(1, (pool.heads, -1)) for layer in (pool.q_proj, pool.v_proj))
+    logits = torch.einsum("nhk,htk->nht", turned, key) * scale
+    change = weights[:, 0] * (logits - (weights[:, 0] * logits).sum(-1, keepdim=True))
+    outputs = torch.einsum("nht,htk->nhk", change, value) + added
+    vectors = outputs.flatten(1) @ pool.c_proj.weight.T / len(cells)
+    return of_cosine(vectors, pool.c_proj((weights @ value).flatten()))[None]

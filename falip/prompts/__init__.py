@@ -5,6 +5,7 @@ from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.fgvp import FGVP
 from falip.prompts.foveal import Foveal, HardMask, PastaStyle
+from falip.prompts.marker import Marker
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
 from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
@@ -20,6 +21,7 @@ __all__ = [
     "Foveal",
     "Grayscale",
     "HardMask",
+    "Marker",
     "PastaStyle",
     "Plain",
     "RedCircle",

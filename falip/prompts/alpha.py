@@ -54,16 +54,5 @@ class Alpha:
 
     def alpha_map(self, region: Region, image_size: ImageSize, geometry: Geometry) -> np.ndarray | None:
         """The region's mask, or None where the model sees nothing of it."""
-        mask = _pixels(region, image_size) if region.mask is None else region.mask
+        mask = region.pixels(image_size)
         return mask if geometry.token_mask(mask, image_size).any() else None
-
-
-def _pixels(region: Region, image_size: ImageSize) -> np.ndarray:
-    """Bool (height, width): the pixels of the region's boxes, rounded to whole ones, each at least one pixel."""
-    width, height = image_size
-    mask = np.zeros((height, width), bool)
-    for box in region.boxes:
-        x0, y0, x1, y1 = (round(value) for value in box)
-        x0, y0 = min(x0, width - 1), min(y0, height - 1)
-        mask[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = True
-    return mask

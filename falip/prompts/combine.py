@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, get_args
+from typing import ClassVar, Protocol, get_args
 
 from PIL import Image
 
+from falip.dense import ReadOut
 from falip.errors import UserError, check_choice
 from falip.geometry import Geometry
 from falip.prompts.alpha import ChannelPrompt
@@ -16,7 +17,20 @@ from falip.prompts.pictures import Picture, Plain, WholeImage
 from falip.regions import Region
 from falip.views import Combine, Component, Prompt, Views, join_views, merge_views
 
-_WAYS = ("edit", "bias", "alpha_map")  # what a prompt has that can be a part of one view
+_WAYS = ("edit", "bias", "alpha_map", "embeddings")  # what a prompt has that can be a part of one view
+
+
+class ReadingPrompt(ReadOut, Protocol):
+    """A read-out, as the prompt on the plain picture that it also is."""
+
+    @property
+    def text_template(self) -> str | None:
+        """How the prompt phrases an expression, or None."""
+        ...
+
+    def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
+        """The picture as it is, read over each region."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,10 +39,10 @@ class Compose:
 
     Attributes:
         prompts: Edits of the picture, done in this order, prompts that bias the attention, whose biases add up, and at
-            most one that fills the alpha channel.
+            most one that fills the alpha channel and one read-out.
     """
 
-    prompts: Sequence[Picture | AttentionPrompt | ChannelPrompt]
+    prompts: Sequence[Picture | AttentionPrompt | ChannelPrompt | ReadingPrompt]
     name: str = ""
     version: ClassVar[int] = 1
 
@@ -40,11 +54,13 @@ class Compose:
         if strangers:
             raise UserError(
                 f"Compose cannot take {', '.join(type(p).__name__ for p in strangers)}: it makes one view from edits of "
-                "the picture, biases of the attention and an alpha map. To sum the scores of several views use Ensemble."
+                "the picture, biases of the attention, an alpha map and a read-out. To sum the scores of several views use "
+                "Ensemble."
             )
         filling = [type(p).__name__ for p in self.prompts if hasattr(p, "alpha_map")]
         if len(filling) > 1:
             raise UserError(f"Compose takes one prompt that fills the alpha channel, and got {', '.join(filling)}.")
+        self._check_readouts()
         if not self.name:
             object.__setattr__(self, "name", "+".join(p.name for p in self.prompts))
 
@@ -57,7 +73,7 @@ class Compose:
         """One view for each region."""
         whole = WholeImage()
         views = [self._view(image, region.clipped(image.size), geometry, whole) for region in regions]
-        if not any(hasattr(p, "edit") for p in self.prompts):
+        if not any(hasattr(p, "edit") for p in self.prompts) and all(len(view.images) == 1 for view in views):
             views = [replace(view, images=(image,)) for view in views]
             components = merge_views(views).components
             return Views((image,), tuple(replace(c, image_index=(0,) * len(regions)) for c in components))
@@ -72,7 +88,35 @@ class Compose:
         biases = tuple(prompt.bias([place], picture.size, geometry) for prompt in biasing)
         filling: list[ChannelPrompt] = [p for p in self.prompts if hasattr(p, "alpha_map")]  # pyright: ignore[reportAssignmentType]
         maps = tuple(prompt.alpha_map(place, picture.size, geometry) for prompt in filling) or None
-        return Views((picture,), (Component(self.name, (0,), biases, alpha=maps),))
+        made = Views((picture,), (Component(self.name, (0,)),))
+        for readout in self._readouts:
+            made = readout(picture, [place], geometry)
+        return replace(made, components=(replace(made.components[0], name=self.name, biases=biases, alpha=maps),))
+
+    @property
+    def _readouts(self) -> list[ReadingPrompt]:
+        return [p for p in self.prompts if hasattr(p, "embeddings")]  # pyright: ignore[reportReturnType]
+
+    def _check_readouts(self) -> None:
+        readouts = self._readouts
+        if len(readouts) > 1:
+            raise UserError(
+                f"Compose takes one read-out, and got {', '.join(type(p).__name__ for p in readouts)}. To sum their scores "
+                "use Ensemble."
+            )
+        inside = [type(p).__name__ for p in self.prompts if hasattr(p, "bias") or hasattr(p, "alpha_map")]
+        for readout in readouts:
+            name = type(readout).__name__
+            if getattr(readout, "compares_regions", False):
+                raise UserError(
+                    f"{name} compares all regions of one picture, and Compose makes a view of its own for each. Give it "
+                    "remove_global=False, or sum the scores of both in an Ensemble."
+                )
+            if inside and not readout.takes_changed_attention:
+                raise UserError(
+                    f"{name} reads a picture whose attention is its own, so it has no meaning in one view with "
+                    f"{', '.join(inside)}. Compose it with edits of the picture, or sum the scores of both in an Ensemble."
+                )
 
 
 @dataclass(frozen=True)

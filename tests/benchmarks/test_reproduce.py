@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alpha_weights import write_alpha_weights
 from small_sources import put_by_hand, serve_all
 from stand_in import isolate, serving, shrink
 
 from benchmarks import reproduce
 from benchmarks.acquire.sources import ASSETS, RECIPES
+from benchmarks.published.commands import overrides_of
+from benchmarks.published.figures import load_expectations
 from benchmarks.records.runs import discover
 from benchmarks.run.job import Job
+from benchmarks.run.one_pass import evaluate
+from benchmarks.settings.expansion import expanded
 from scripts import data
 
 TINY = ("--backbone", "tiny", "task.dataset.contract=false", "runtime.progress=false", "runtime.workers=0")
@@ -82,6 +88,7 @@ def test_all_tables_from_nothing_but_a_server(command):
     status, said, tables = command()
     assert status == 0, said
     names = {"table_rec", "table_classification", "table_pointcloud", "table_mask_form", "table_attention", "table_unleash"}
+    names |= {"table_reclip", "table_redcircle", "table_redcircle_backbones", "table_pointclip", "sweep_marker_widths"}
     for name in (*names, "sweep_alpha_sigma"):
         assert {f"{name}.md", f"{name}.csv", f"{name}.tex"} <= set(tables)
     columns = {"table_rec": 8, "table_classification": 4, "table_pointcloud": 2, "sweep_alpha_sigma": 4}
@@ -93,7 +100,45 @@ def test_all_tables_from_nothing_but_a_server(command):
     assert_nothing_is_judged(tables)
     run = {row["paper_method"] for row in published(tables) if row["run_id"]}
     assert {"FALIP", "RedCircle", "Blur", "CLIP (PointCLIP)", "b: all rows", "PASTA"} <= run
+    assert {"ReCLIP", "ReCLIP w/o relations", "CPT-adapted", "GradCAM", "Random", "Red Circle", "PointCLIP"} <= run
     assert all(run.state == "complete" for run in discover(Path("results/runs")))
+
+
+def test_a_table_of_another_paper_has_its_proposals_texts_and_size_prior(command):
+    status, said, tables = command("--tables", "reclip", "--tasks", "rec/refcocog", "--splits", "val")
+    assert status == 0, said
+    rows = list(csv.DictReader(tables["table_reclip.csv"].splitlines()))
+    found = {(row["proposals"], row["prompt"], row["text"]) for row in rows}
+    methods = [
+        (prompt, text) for prompt in ("shade", "gradcam", "crop", "blur", "crop_blur") for text in ("default", "relations")
+    ]
+    assert found >= {(proposals, *method) for proposals in ("gt", "detected") for method in methods}
+    assert ("detected", "crop_blur,combine=max", "default") in found
+    assert len(rows) == 3 * 10 + 1 and all(row["accuracy"] and row["accuracy_exact"] for row in rows)
+    assert "min_area=0.05" in tables["table_reclip.md"]
+    beside = published(tables)
+    asked = {row["paper_method"] for row in beside if row["rules"] == "task.min_area=0.05" and row["run_id"]}
+    assert {"CPT-adapted", "GradCAM", "ReCLIP w/o relations", "ReCLIP"} == asked
+    assert_nothing_is_judged(tables)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_each_kind_of_command_for_a_published_figure_runs_small(data_root, clip_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("FALIP_DATA", str(data_root))
+    kinds = {(e.task, e.proposals, e.prompt, e.text, e.rules): e for e in load_expectations()}
+    weights = tmp_path / "visual.pth"
+    write_alpha_weights(clip_folder("small"), weights)
+    commands = []
+    for expectation in kinds.values():
+        words = [word for word in overrides_of(expectation) if not word.startswith("backbone")]
+        alpha = [f"backbone.alpha_weights={weights}"] if expectation.prompt.startswith("alpha") else []
+        small = [f"backbone.name={clip_folder('small')}", *alpha, f"results_root={tmp_path}", *TINY[2:], "task.limit=1"]
+        commands.append([*words, *small])
+    jobs = [job for found in expanded(commands) for job in found]
+    errors = evaluate(jobs)
+    assert len(jobs) == len(kinds) > 60
+    assert not [(command, error) for command, error in zip(commands, errors, strict=True) if error]
 
 
 def test_a_table_and_once_more(command):
@@ -161,6 +206,7 @@ def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 45
     assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
+    assert "for the tables of other papers:\n  python -m scripts.data weights --backbone timm/resnet50x16_clip" in said.err
 
 
 def test_the_screen_loads_no_torch(tmp_path):
@@ -186,12 +232,27 @@ def test_what_lacks_is_that_of_the_tables_asked_for(command, data_root):
         manifest.write_text(recorded)
 
 
-def test_a_dry_run_prints_the_commands(command):
-    status, said, tables = command("--dry-run", "--limit", "64")
+def test_a_dry_run_prints_the_commands_and_what_each_costs(command):
+    status, said, tables = command("--dry-run", "--limit", "64", "--tables", "rec,pointcloud")
     assert status == 0 and not tables
     lines = said.splitlines()
-    assert len(lines) == 8 + 4 + 2 + 16 and all(line.startswith("python -m benchmarks +experiment=") for line in lines)
-    assert all("task.limit=64" in line and "backbone=tiny" in line for line in lines)
+    commands, costs = lines[0:20:2], lines[1:20:2]
+    assert len(commands) == 8 + 2 and all(line.startswith("python -m benchmarks +experiment=table_") for line in commands)
+    assert all("task.limit=64" in line and "backbone=tiny" in line for line in commands)
+    assert all(re.search(r"# \d+ runs of \d+ pictures and \d+ queries: \d+ encodings", line) for line in costs)
+    assert all(re.search(r"; at most \d+ s on cpu; about [\d.]+ \w?B of records$", line) for line in costs)
+    assert lines[20].startswith("# all 10 commands: at most ")
+
+
+def test_a_dry_run_says_what_lacks_and_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FALIP_DATA", str(tmp_path / "none"))
+    assert reproduce.main(["--dry-run", "--tables", "pointclip", "--tasks", "pointcloud/modelnet40"]) == 0
+    said = capsys.readouterr().out
+    assert (
+        said.count("+experiment=table_pointclip") == said.count("# 1 runs of about 14,808 pictures and 2,468 queries") == 4
+    )
+    assert "# lacks: python -m scripts.data modelnet40" in said
+    assert "# lacks: python -m scripts.data weights --backbone timm/resnet101_clip.openai" in said
 
 
 @pytest.mark.parametrize(

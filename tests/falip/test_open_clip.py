@@ -71,11 +71,14 @@ def test_texts_are_read_at_the_largest_token(written, kind):
     assert backbone.logit_scale == pytest.approx(np.exp(3.0))
 
 
+RESNET_ABILITIES = {"cls_row", "per_head", "gradients"}
+
+
 @torch.no_grad()
 def test_a_resnet_is_what_torch_makes_of_its_weights(written, photo):
     _, reference, backbone = written("resnet")
     g = backbone.geometry
-    assert (g.layers, g.heads, g.rows, g.patch_size, g.abilities) == (1, 16, 3, 32, {"cls_row", "per_head"})
+    assert (g.layers, g.heads, g.rows, g.patch_size, g.abilities) == (1, 16, 3, 32, RESNET_ABILITIES)
     prompt, pixels = Foveal(alpha=4.0), pixels_of(photo).expand(3, -1, -1, -1)
     rows = prompt(photo, REGIONS, g).components[0].biases[0].rows
     plain, masked = reference.visual(pixels), reference.visual(pixels, rows)

@@ -8,7 +8,18 @@ import pytest
 from fake_runs import rec_records, write_run
 
 from benchmarks.measure.decisions import decide_rec
-from benchmarks.published.figures import AVERAGES, CELLS, FOLDER, load_averages, load_expectations, load_figures
+from benchmarks.published.figures import (
+    AVERAGES,
+    CELLS,
+    COUNTS,
+    FILL_IN,
+    FOLDER,
+    REASONS,
+    load_averages,
+    load_expectations,
+    load_figures,
+    load_reasons,
+)
 from benchmarks.published.verdicts import contradicted, judge, lookup, verdicts
 from benchmarks.records.run import EMBEDDED_TASKS
 from benchmarks.records.runs import discover
@@ -18,7 +29,7 @@ CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 B16 = "vit_b16"
 HEADER = "method,backbone,dataset,split,setting,metric,value,source,protocol_unknowns\n"
 CELL_HEADER = (
-    "task,split,proposals,backbone,prompt,text,metric,"
+    "task,split,proposals,backbone,prompt,text,metric,rules,"
     "file,paper_method,paper_backbone,paper_dataset,paper_split,paper_setting,paper_metric\n"
 )
 
@@ -51,7 +62,8 @@ def test_every_cell_names_one_published_number_of_its_kind():
     for e in expectations:
         if e.task.startswith("rec/"):
             assert (dataset[e.task.removeprefix("rec/")], e.split) == (e.figure.dataset, e.figure.split)
-            assert ("gold" in e.figure.setting) == (e.proposals == "gt")
+            if "gold" in e.figure.setting or "detected" in e.figure.setting:
+                assert ("gold" in e.figure.setting) == (e.proposals == "gt")
 
 
 def test_every_cell_can_be_run():
@@ -69,25 +81,64 @@ def test_every_published_average_is_of_one_of_our_prompts():
         assert (CONFIGS / "prompt" / f"{a.prompt}.yaml").is_file() and a.kind in ("rec", "pointcloud")
 
 
+def test_an_average_is_of_results_that_have_a_command_of_their_own():
+    for average in load_averages():
+        assert len(average.members) == len(average.over) > 1
+        assert {member.task.partition("/")[0] for member in average.members} == {average.kind}
+        assert all(member.figure is average.figure for member in average.members)
+
+
+def test_every_figure_has_a_command_or_a_reason_and_none_has_both():
+    answered = {e.figure for e in load_expectations()} | {a.figure for a in load_averages()}
+    reasons = load_reasons()
+    figures = {figure for figure in load_figures() if figure.file != COUNTS}
+    assert not answered & set(reasons)
+    assert not figures - answered - set(reasons)
+    assert all(len(reason) > 30 for reason in reasons.values())
+
+
+REASON_HEADER = "file,paper_method,paper_backbone,paper_setting,reason\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("paper.csv,X,,,why\n", "line 2, names no published number"),
+        ("paper.csv,M,,,why\n,M,,,why\n", "line 3, names a figure"),
+    ],
+)
+def test_a_reason_that_is_about_nothing_or_given_twice_is_refused(lines, said, tmp_path):
+    expect(tmp_path)
+    (tmp_path / REASONS).write_text(REASON_HEADER + lines)
+    with pytest.raises(UserError, match=said):
+        load_reasons(tmp_path)
+
+
 def test_falips_main_table_is_there():
     found = lookup(load_expectations(), "rec/refcoco", "testA", B16, "foveal")
-    assert [(e.figure.value, e.proposals) for e in found] == [("44.2", "gt")]
+    assert {(e.figure.value, e.proposals) for e in found} == {("44.2", "gt")}
+    assert {e.figure.file for e in found} == {"falip_rec.csv", "falip_ablations.csv"}
     assert lookup(load_expectations(), "rec/refcoco", "testA", "another", "foveal") == []
 
 
 def test_sources_are_named_and_secondary_ones_say_so():
     figures = load_figures()
     assert all(figure.source for figure in figures)
-    assert all("secondary" in figure.source for figure in figures if figure.file.startswith("falip_"))
+    known = ("secondary", "arXiv 2407.05578")
+    assert all(any(word in f.source for word in known) for f in figures if f.file.startswith("falip_"))
     listed = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert {figure.file for figure in figures} | {CELLS, AVERAGES} == set(re.findall(r"`(\w+\.csv)`", listed))
+    assert {figure.file for figure in figures} | {CELLS, AVERAGES, REASONS, FILL_IN} == set(
+        re.findall(r"`(\w+\.csv)`", listed)
+    )
 
 
-def expect(folder: Path, value: str = "100.0", prompt: str = "foveal", text: str = "default", metric: str = "accuracy"):
+def expect(
+    folder: Path, value: str = "100.0", prompt: str = "foveal", text: str = "default", metric: str = "accuracy", rules=""
+):
     """One published number for RefCOCO testA."""
     folder.mkdir(exist_ok=True)
     (folder / "paper.csv").write_text(HEADER + f"M,B,D,S,setting,accuracy_pct,{value},a paper,\n")
-    row = f"rec/refcoco,testA,gt,{B16},{prompt},{text},{metric},paper.csv,M,B,D,S,setting,accuracy_pct\n"
+    row = f"rec/refcoco,testA,gt,{B16},{prompt},{text},{metric},{rules},paper.csv,M,B,D,S,setting,accuracy_pct\n"
     (folder / CELLS).write_text(CELL_HEADER + row)
     return load_expectations(folder)
 
@@ -120,6 +171,14 @@ def test_what_was_made_otherwise_is_not_comparable(changes, reason, tmp_path):
     (verdict,) = verdicts(run(tmp_path, **changes), expect(tmp_path / "p"))
     assert verdict.verdict == "not comparable" and verdict.reason.startswith(reason)
     assert verdict.difference is None
+
+
+def test_what_a_protocol_overrides_is_asked_for(tmp_path):
+    expected = expect(tmp_path / "p", "99.6", rules="task.min_area=0.05")
+    (verdict,) = verdicts(run(tmp_path), expected)
+    assert (verdict.verdict, verdict.reason) == ("not comparable", "published with task.min_area=0.05")
+    with_it = run(tmp_path / "other", overrides=["task.min_area=0.05", "task.split=testA"])
+    assert [v.verdict for v in verdicts(with_it, expected)] == ["close"]
 
 
 def test_overrides_that_labels_show_do_not_matter(tmp_path):

@@ -13,8 +13,9 @@ from falip.prompts.fgvp.prompt import CUTS, DRAWINGS
 NAMES = [name for name in options("prompt") if name.startswith("fgvp_")]
 
 
-def test_each_of_its_prompts_and_both_ensembles_have_a_configuration():
-    ensembles = {"fgvp_p_d1_d3_d4", "fgvp_p_c1_c3_c4"}
+def test_each_of_its_prompts_and_ensembles_has_a_configuration():
+    rows = ("p_c1", "p_d4", "c1_c3_c4", "d1_d3_d4", "p_c1_c3_c4", "p_d1_d3_d4")  # of its README's table
+    ensembles = {f"fgvp_{row}" for row in rows}
     assert set(NAMES) == {f"fgvp_{name}" for name in (*CUTS, *DRAWINGS)} | ensembles
 
 

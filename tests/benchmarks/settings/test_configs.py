@@ -7,6 +7,7 @@ import pytest
 from alpha_weights import write_alpha_weights
 from omegaconf import OmegaConf
 from open_clip_reference import write_open_clip
+from siglip_reference import write_metaclip2, write_siglip
 from small_jobs import LABELS, Job, composed
 
 from benchmarks.settings.choices import CONFIGS, check_overrides, options
@@ -29,6 +30,7 @@ SUMS = {
     "rn50x16_vit_b16": ("resnet", "ViT-B/16"), "rn50x16_vit_l14": ("resnet", "ViT-L/14"),
     "rn50x16_vit_b32": ("resnet", "ViT-B/32"), "rn50x16_vit_l14_336": ("resnet", "ViT-L/14@336"),
 }  # fmt: skip
+OTHERS = {"siglip_b16": "siglip", "siglip2_b16": "siglip2", "metaclip2": "metaclip2"}
 ALPHA_GRIDS = {"alphaclip_b16": "ViT-B/16", "alphaclip_l14": "ViT-L/14"}
 # Tasks on one's own data, whose files have no default.
 OWN = {
@@ -82,18 +84,23 @@ def folder(clip_folder, tmp_path_factory):
     def written(kind):
         if kind in set(GRIDS.values()):
             return clip_folder(kind)
-        made = tmp_path_factory.mktemp("open_clip")
-        write_open_clip(made, kind)
+        made = tmp_path_factory.mktemp("model")
+        if kind == "metaclip2":
+            write_metaclip2(made, image_size=224, layers=12)
+        elif kind in OTHERS.values():
+            write_siglip(made, kind, image_size=224, layers=12)
+        else:
+            write_open_clip(made, kind)
         return made
 
     return written
 
 
 def test_every_backbone_is_tried_here():
-    assert {"tiny", *GRIDS, *OPEN_CLIP, *SUMS, *ALPHA_GRIDS, "alphaclip_b16_l14"} == set(options("backbone"))
+    assert {"tiny", *GRIDS, *OPEN_CLIP, *OTHERS, *SUMS, *ALPHA_GRIDS, "alphaclip_b16_l14"} == set(options("backbone"))
 
 
-@pytest.mark.parametrize("name, kind", sorted((GRIDS | OPEN_CLIP).items()))
+@pytest.mark.parametrize("name, kind", sorted((GRIDS | OPEN_CLIP | OTHERS).items()))
 def test_every_backbone_of_the_hub_runs_from_a_folder_of_its_shape(folder, tmp_path, name, kind):
     overrides = [
         f"backbone={name}",

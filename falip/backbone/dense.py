@@ -1,0 +1,177 @@
+"""Read-outs on CLIP's ViT: the stream that enters the last layers, once for each picture, and what is read from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from falip.backbone.sharing import Passes
+from falip.dense import Place, Reading
+from falip.errors import UserError
+from falip.surgery import Heads
+from falip.views import Component
+
+
+@dataclass(frozen=True, eq=False)
+class LastBlocks:
+    """The `Blocks` of a ViT, over the streams of some pictures.
+
+    Attributes:
+        passes: The parts of the tower.
+        states: The stream on entering each layer that was asked for, (pictures, tokens, width).
+        grid: Rows and columns of patches.
+        patch_size: In pixels of the model's input.
+    """
+
+    passes: Passes
+    states: Mapping[int, Tensor]
+    grid: tuple[int, int]
+    patch_size: int
+
+    @property
+    def depth(self) -> int:
+        """Number of layers of the tower."""
+        return len(self.passes.layers)
+
+    def of(self, pictures: Sequence[int]) -> LastBlocks:
+        """For some of the pictures, in the order given."""
+        chosen = list(pictures)
+        return replace(self, states={layer: state[chosen] for layer, state in self.states.items()})
+
+    def for_gradients(self) -> LastBlocks:
+        """See `Blocks`."""
+        return replace(self, states={layer: state.clone() for layer, state in self.states.items()})
+
+    def entering(self, layer: int) -> Tensor:
+        """See `Blocks`."""
+        return self.states[layer]
+
+    def heads(self, layer: int) -> Heads:
+        """See `Blocks`."""
+        attention = self.passes.layers[layer].self_attn
+        return Heads(*self._projected(layer, attention.q_proj, attention.k_proj, attention.v_proj))
+
+    def value(self, layer: int) -> Tensor:
+        """See `Blocks`."""
+        return self._projected(layer, self.passes.layers[layer].self_attn.v_proj)[0]
+
+    def _projected(self, layer: int, *projections: Any) -> list[Tensor]:
+        """What these make of a layer's input after its first norm, each (pictures, heads, tokens, head size)."""
+        block = self.passes.layers[layer]
+        normed, size = block.layer_norm1(self.states[layer]), block.self_attn.head_dim
+        return [projection(normed).unflatten(-1, (-1, size)).transpose(1, 2) for projection in projections]
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
+        """See `Blocks`."""
+        return scaled_dot_product_attention(query, key, value, attn_mask=added).transpose(1, 2).flatten(2)
+
+    def output(self, layer: int, mixed: Tensor) -> Tensor:
+        """See `Blocks`."""
+        return self.passes.layers[layer].self_attn.out_proj(mixed)
+
+    def after_mlp(self, layer: int, hidden: Tensor) -> Tensor:
+        """See `Blocks`."""
+        block = self.passes.layers[layer]
+        return hidden + block.mlp(block.layer_norm2(hidden))
+
+    def embed(self, hidden: Tensor) -> Tensor:
+        """See `Blocks`."""
+        return self.passes.embed(hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Views that are about to be read.
+
+    Attributes:
+        reading: Their read-out.
+        blocks: Over the pictures that they see.
+        owner: For each view its picture, a place among those of the blocks.
+        parts: For each view its tiles, places likewise.
+    """
+
+    reading: Reading
+    blocks: LastBlocks
+    owner: Sequence[int]
+    parts: Sequence[Sequence[int]]
+
+    def embeddings(self) -> Tensor:
+        """(views, D), before they are normalised; what the views of a picture share is worked out once."""
+        features = self.reading.readout.features(self.blocks)
+        views: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for view, (picture, tiles) in enumerate(zip(self.owner, self.parts, strict=True)):
+            views[(picture, *tiles)].append(view)
+        found: dict[int, Tensor] = {}
+        for pictures, mine in views.items():
+            chosen, places = self.blocks.of(pictures), [self.reading.places[view] for view in mine]
+            rows = self.reading.readout.embeddings(chosen, features[list(pictures)], places)
+            found |= dict(zip(mine, rows, strict=True))
+        return torch.stack([found[view] for view in range(len(self.owner))])
+
+    def dense(self) -> Tensor:
+        """Dense features of the first view's picture, (rows, cols, D)."""
+        return self.reading.readout.dense(*self._first(0))
+
+    def similarity(self, targets: Tensor) -> Tensor:
+        """For each view how much of its targets, (views, targets, D), is where: (views, targets, rows, cols)."""
+        readout = self.reading.readout
+        return torch.stack([readout.similarity(*self._first(view), targets[view]) for view in range(len(self.owner))])
+
+    def _first(self, view: int) -> tuple[LastBlocks, Tensor, Place]:
+        blocks = self.blocks.of((self.owner[view], *self.parts[view]))
+        return blocks, self.reading.readout.features(blocks), self.reading.places[view]
+
+
+@contextmanager
+def captured_inputs(layers: Mapping[int, Any]) -> Iterator[dict[int, Tensor]]:
+    """The hidden states that enter some layers of a tower while it runs, by the numbers of the layers."""
+    found: dict[int, Tensor] = {}
+
+    def keep(layer: int) -> Any:
+        return lambda _module, inputs: found.__setitem__(layer, inputs[0])
+
+    hooks = [module.register_forward_pre_hook(keep(layer)) for layer, module in layers.items()]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+class Readable(Protocol):
+    """A tower whose views can be read."""
+
+    def read(self, component: Component, pixels: Tensor) -> Read:
+        """The views of a component with a read-out, each encoded whole."""
+        ...
+
+
+def dense_features(tower: Any, component: Component, pixels: Tensor) -> Tensor:
+    """See `Backbone.dense`.
+
+    Args:
+        tower: A vision tower.
+        component: With a read-out, which the tower can do.
+        pixels: (images, channels, side, side), on the device.
+    """
+    return _readable(tower, component).read(component, pixels).dense().float().cpu()
+
+
+def similarities(tower: Any, component: Component, pixels: Tensor, targets: Tensor) -> Tensor:
+    """Where the targets of each view, unit length (views, targets, D), are: (views, targets, rows, cols) on the CPU."""
+    return _readable(tower, component).read(component, pixels).similarity(targets).float().cpu()
+
+
+def _readable(tower: Any, component: Component) -> Readable:
+    if component.reading is None:
+        raise UserError(
+            f"{component.name} has no read-out, so it has no dense features. Give one, such as falip.MaskPool('sclip')."
+        )
+    return tower
