@@ -186,8 +186,8 @@ def find_alpha(name: str | None) -> Path | None:
     if not path.is_file():
         raise UserError(
             f"There is no file alpha_weights={str(name)!r}. Take it from the model zoo of Alpha-CLIP "
-            "(https://github.com/SunzeY/AlphaCLIP): clip_b16_grit+mim_fultune_4xe.pth for ViT-B/16, "
-            "clip_l14_grit+mim_fultune_6xe.pth for ViT-L/14."
+            "(https://github.com/SunzeY/AlphaCLIP) or by python -m scripts.data alphaclip: "
+            "clip_b16_grit+mim_fultune_4xe.pth for ViT-B/16, clip_l14_grit+mim_fultune_6xe.pth for ViT-L/14."
         )
     return path
 
@@ -259,14 +259,28 @@ def _archives(folder: Path) -> str:
     return f" {archives[0].name}: {NO_ARCHIVES}" if archives else ""
 
 
+def cached_folder(weights: Weights) -> Path | None:
+    """The folder that weights can be loaded from without asking the hub, or None."""
+    folder = weights.folder or _cache(weights.name) / "snapshots" / (weights.revision or "-")
+    try:
+        return folder if weight_files(folder, layout_of(folder)) else None
+    except UserError:  # not even its configuration is there
+        return None
+
+
 def _commit(name: str, revision: str | None) -> str:
     """The commit that a revision of a hub id means in the hub's cache, or "" where it is not there."""
     if revision and len(revision) == 40 and set(revision) <= set("0123456789abcdef"):
         return revision
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    reference = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs" / (revision or "main")
+    reference = _cache(name) / "refs" / (revision or "main")
     try:
         return reference.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return ""
+
+
+def _cache(name: str) -> Path:
+    """Where the hub's cache keeps a hub id."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -13,7 +14,9 @@ from benchmarks.acquire import assets, check, coco, imagenet, weights
 from benchmarks.acquire.assets import Options
 from benchmarks.acquire.disk import require_folder
 from benchmarks.acquire.sources import ASSETS, RECIPES, Recipe
+from benchmarks.settings import choices
 from falip.errors import UserError
+from falip.weights import TINY
 
 _DESCRIPTION = """\
 Fetch the data sets and weights of the benchmark, and say what is there.
@@ -22,6 +25,8 @@ Fetch the data sets and weights of the benchmark, and say what is there.
   python -m scripts.data refcoco --splits testA testB annotations, detections and the images of two splits
   python -m scripts.data cub --dry-run                where it would come from, its size and licence
   python -m scripts.data weights --backbone openai/clip-vit-base-patch16
+  python -m scripts.data weights --backbone rn50x16_vit_l14_336      all that a configuration loads
+  python -m scripts.data weights --backbone all       all that any configuration loads, tens of gigabytes
 
 A second call does no work. A call that was interrupted is continued by the same command. Every file is recorded with
 its size and sha256 in the manifest.json of its folder, which is written last.
@@ -30,6 +35,8 @@ _EPILOG = """\
 exit status: 0 if all is well; 2 for an error that you can mend, and for `check` if something lacks.
 environment: FALIP_DATA (default of --root), HF_ENDPOINT, HF_HOME, HF_HUB_OFFLINE, http_proxy and https_proxy.
 """
+ALL = "all"
+_BACKBONE = f"for weights: a hub id, a configuration, or {ALL} (default: {check.DEFAULT_BACKBONE})"
 NAMES = (*RECIPES, "coco_instances", "weights", "check")
 
 
@@ -47,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--verify", action="store_true", help="compare what is complete with the recorded hashes, too")
     made.add_argument("--mirror", metavar="BASE_URL", help="an address to try first; it serves the files by their names")
     made.add_argument("--splits", nargs="+", metavar="SPLIT", help="for the RefCOCO family (default: all splits)")
-    made.add_argument("--backbone", help=f"for weights (default: {check.DEFAULT_BACKBONE})")
+    made.add_argument("--backbone", help=_BACKBONE)
     made.add_argument("--revision", help="for weights: a commit, branch or tag (default: the pinned commit)")
     made.add_argument("--imagenet", type=Path, metavar="DIR", help="for imagenet_s: your ILSVRC2012 validation images")
     return made
@@ -89,7 +96,7 @@ def _run(chosen: argparse.Namespace) -> int:
         return 0 if complete else 2
     options = Options(root, chosen.mirror, chosen.dry_run, chosen.verify, _say)
     if name == "weights":
-        weights.acquire_weights(chosen.backbone or check.DEFAULT_BACKBONE, chosen.revision, options)
+        _acquire_backbones(chosen.backbone or check.DEFAULT_BACKBONE, chosen.revision, options)
     elif name == "coco_instances":
         assets.acquire(ASSETS[name], options)
     else:
@@ -106,6 +113,30 @@ def _check_root(root: Path) -> None:
             f"the data root {str(root)!r} is not a folder, or cannot be one ({error}) Choose another with --root or "
             "FALIP_DATA."
         ) from None
+
+
+def _acquire_backbones(asked: str, revision: str | None, options: Options) -> None:
+    """The weights of a hub id, of a configuration, or of all; one that fails does not keep the others from coming."""
+    known = choices.options("backbone")
+    chosen = known if asked == ALL else [asked] if asked in known else []
+    names = [asked]
+    if chosen:
+        loaded = (name for one in chosen for name in choices.backbone_names(one))
+        names = list(dict.fromkeys(name for name in loaded if name != TINY))
+    if revision and len(names) != 1:
+        raise UserError(f"--revision is for one hub id, and {asked} has {', '.join(names) or 'none'}.")
+    steps = [partial(weights.acquire_weights, name, revision, options) for name in names]
+    if any(choices.takes_alpha_weights(one) for one in chosen):
+        steps.append(partial(assets.acquire, ASSETS["alphaclip"], options))
+    failed = []
+    for step in steps:
+        try:
+            step()
+        except UserError as error:
+            failed.append(str(error))
+    if failed:
+        more = f"{len(failed)} of {len(steps)} could not be fetched:\n" if len(steps) > 1 else ""
+        raise UserError(more + "\n".join(failed))
 
 
 def _acquire_recipe(recipe: Recipe, chosen: argparse.Namespace, options: Options) -> None:

@@ -19,6 +19,7 @@ ROOMS = (
 )  # fmt: skip
 # Rooms and commands on records alone, which must start at once and run where torch is not.
 WITHOUT_TORCH = ["settings", "measure", "records", "recombine", "compare", "published", "status", "tables", "report"]
+WITHOUT_TORCH += ["backbones"]
 
 
 def _imports(path: Path, lazy: bool = True, typing: bool = False) -> set[str]:

@@ -25,6 +25,7 @@ class Archive:
         unpacked: Bytes on disk, about; None where not stated.
         digest: "md5:<hex>" or "sha256:<hex>" where a source states it; else the first download's is recorded.
         only: Members to unpack, by their path in the archive; empty for all.
+        packed: False for a file that is kept as it is.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Archive:
     unpacked: int | None = None
     digest: str = ""
     only: tuple[str, ...] = ()
+    packed: bool = True
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,25 @@ _SCANOBJECTNN = Asset(
     ),
 )
 
+_ALPHA_FILES = ("clip_b16_grit+mim_fultune_4xe.pth", "clip_l14_grit+mim_fultune_6xe.pth")
+_ALPHACLIP = Asset(
+    name="alphaclip",
+    title="Alpha-CLIP's vision towers of ViT-B/16 and ViT-L/14, trained on GRIT-1M and MIM",
+    folder="alphaclip",
+    expected=tuple(Expected(file, 1) for file in _ALPHA_FILES),
+    # SunzeY/AlphaCLIP model-zoo.md, which has them on Google Drive too.
+    archives=tuple(
+        Archive(file, (f"https://download.openxlab.org.cn/models/SunzeY/AlphaCLIP/weight/{file}",), packed=False)
+        for file in _ALPHA_FILES
+    ),
+    licence="Apache 2.0 (the repository's)",
+    homepage="https://github.com/SunzeY/AlphaCLIP/blob/main/model-zoo.md",
+    steps=(
+        "Where the address does not answer, take both files from the Google Drive links of the homepage, put them into "
+        "{folder} and run the command again: it verifies them and writes the manifest.",
+    ),
+)
+
 ASSETS: dict[str, Asset] = {
     asset.name: asset
     for asset in (
@@ -305,6 +326,7 @@ ASSETS: dict[str, Asset] = {
         _IMAGENET_S_IMAGES,
         _MODELNET40,
         _SCANOBJECTNN,
+        _ALPHACLIP,
     )
 }
 
@@ -322,6 +344,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("imagenet_s", ("imagenet_s_masks", "imagenet_s_images")),
         Recipe("modelnet40", ("modelnet40",)),
         Recipe("scanobjectnn", ("scanobjectnn",)),
+        Recipe("alphaclip", ("alphaclip",)),
     )
 }
 
@@ -331,7 +354,7 @@ COCO_IMAGES_LICENCE = "Flickr's terms of use, each image by its owner's licence 
 COCO_IMAGE_SIZE = 165_000
 """Bytes of one image, about: train2014.zip is 13 GB for 82,783 images."""
 
-WEIGHTS_LICENCE = "not stated on the hub (the CLIP repository of OpenAI: MIT)"
+WEIGHTS_LICENCE = "that of the repository on the hub (OpenAI's CLIP states none there; its code: MIT)"
 REVISIONS: dict[str, str] = {
     "openai/clip-vit-base-patch32": "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
     "openai/clip-vit-base-patch16": "57c216476eefef5ab752ec549e440a49ae4ae5f3",

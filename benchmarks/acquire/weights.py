@@ -1,9 +1,11 @@
-"""CLIP's weights from the hub, at a pinned or recorded revision, in the hub's own cache."""
+"""Weights of every layout from the hub, at a pinned or recorded revision, in the hub's own cache."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from benchmarks.acquire import disk, manifest
@@ -11,10 +13,10 @@ from benchmarks.acquire.assets import Options, locked
 from benchmarks.acquire.manifest import Manifest, Source
 from benchmarks.acquire.sources import HUB, REVISIONS, WEIGHTS_LICENCE, human
 from falip.errors import UserError
+from falip.weights import LAYOUTS, layout_of, layouts, weight_files
 
 FOLDER = "weights"
 _CONFIG_FILES = ("*.json", "merges.txt", "*.model")
-_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -97,12 +99,20 @@ def _download(backbone: str, revision: str) -> Path:
     # Here, because the check of the data must answer at once.
     from huggingface_hub import HfApi, snapshot_download
 
-    weights: tuple[str, ...] = (_SAFE, _PICKLED)
+    def fetched(patterns: Sequence[str], revision: str) -> Path:
+        return Path(snapshot_download(backbone, revision=revision, allow_patterns=list(patterns)))
+
     try:
-        if os.environ.get("HF_HUB_OFFLINE", "").upper() not in ("1", "ON", "YES", "TRUE"):
-            names = HfApi().list_repo_files(backbone, revision=revision)
-            weights = (_SAFE,) if _SAFE in names else (_PICKLED,)
-        snapshot = Path(snapshot_download(backbone, revision=revision, allow_patterns=[*_CONFIG_FILES, *weights]))
+        snapshot = fetched(_CONFIG_FILES, revision)
+        commit = snapshot.name  # what a branch means may change from one question to the next
+        possible = layouts(snapshot)
+        if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+            wanted = [pattern for layout in possible for group in LAYOUTS[layout].weights for pattern in group]
+        else:
+            wanted = _weights_among(HfApi().list_repo_files(backbone, revision=commit), possible)
+        fetched([*_CONFIG_FILES, *wanted], commit)
+    except UserError as error:
+        raise UserError(f"{backbone} is of no layout that is loaded: {error}") from None
     except Exception as error:  # offline, refused, or whatever an odd answer makes the hub's client stumble over
         first = next(iter(str(error).strip().splitlines()), "")
         first = first if isinstance(error, OSError) and first else f"{type(error).__name__}: {first}"
@@ -110,12 +120,23 @@ def _download(backbone: str, revision: str) -> Path:
             f"the weights of {backbone} at revision {revision} could not be downloaded: {first}. Run the command again "
             "to continue, set HF_ENDPOINT to a mirror of the hub, or unset HF_HUB_OFFLINE if it is set."
         ) from None
-    if not any((snapshot / name).is_file() for name in weights) or not (snapshot / "config.json").is_file():
+    if not any(weight_files(snapshot, layout) for layout in possible):
+        names = " or ".join(group[0] for layout in possible for group in LAYOUTS[layout].weights)
         raise UserError(
-            f"{snapshot} has no {' or '.join(weights)} with a config.json: {backbone} is not a CLIP of transformers, or "
-            "HF_HUB_OFFLINE is set and the cache holds a part only."
+            f"{snapshot} has no {names}: {backbone} holds no weights in the layout that its configuration speaks of "
+            f"({' or '.join(possible)}), or HF_HUB_OFFLINE is set and the cache holds a part only."
         )
     return snapshot
+
+
+def _weights_among(names: Sequence[str], possible: Sequence[str]) -> list[str]:
+    """Those files of a repository that are read: of the first layout that has any, and no pickle where there is better."""
+    for layout in possible:
+        for group in LAYOUTS[layout].weights:
+            found = [name for name in names if any(fnmatch(name, pattern) for pattern in group)]
+            if found:
+                return found
+    return []
 
 
 def _record(backbone: str, snapshot: Path, folder: Path, options: Options) -> None:
@@ -127,5 +148,11 @@ def _record(backbone: str, snapshot: Path, folder: Path, options: Options) -> No
     # For weights the source is the snapshot: its folder, its address, no hash of its own beyond those of the files.
     source = Source(str(snapshot), f"{HUB}/{backbone}/tree/{commit}", total, "")
     disk.make_folder(folder)
-    manifest.write(folder, Manifest(backbone, "CLIP weights", WEIGHTS_LICENCE, "downloaded", files, (source,)))
-    options.say(f"{backbone}: complete at revision {commit}: {len(files)} files, {human(total)} in {snapshot}")
+    manifest.write(
+        folder,
+        Manifest(backbone, f"weights in the layout {layout_of(snapshot)}", WEIGHTS_LICENCE, "downloaded", files, (source,)),
+    )
+    options.say(
+        f"{backbone}: complete at revision {commit}, layout {layout_of(snapshot)}: {len(files)} files, {human(total)} "
+        f"in {snapshot}"
+    )

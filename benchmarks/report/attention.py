@@ -133,6 +133,8 @@ class _Model:
         key = repr(sorted(settings.items()))
         if key not in self._loaded:
             self._loaded[key] = load_backbone(settings["name"], **{k: v for k, v in settings.items() if k != "name"})
+        if self._loaded[key].weights.alpha_identity != self._setting.alpha_identity:
+            raise UserError(f"the alpha weights {settings.get('alpha_weights')} are not those that the run had")
         backbone, prompt, region = self._loaded[key], self._setting.prompt, picture.regions[place]
         views = prompt(picture.image, [region], backbone.geometry)
         if len(views.components) != 1:

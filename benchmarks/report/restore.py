@@ -13,11 +13,12 @@ import numpy as np
 
 from benchmarks.data.samples import Picture, Sample
 from benchmarks.records.run import Run
-from benchmarks.records.run_file import read_object
 from benchmarks.records.runs import differences
 from benchmarks.report.known import prompt_from, task_from
+from benchmarks.settings.towers import PROBE, tower_in
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
+from falip.weights import OPEN_CLIP_CONFIG
 
 # Prompts that only edit pictures ask nothing of the token grid; this one stands in where it is not known.
 NOMINAL = Geometry(224, 16, 24, 16)
@@ -106,58 +107,59 @@ class RunSetting:
     def __init__(self, run: Run) -> None:
         settings = (run.info.get("config") or {}).get("backbone") or {}
         self._members: Sequence[Mapping[str, Any]] = settings.get("members") or [settings]
+        self._identity = run.identity.get("backbone")
         self.prompt: Any = prompt_from(run.identity.get("prompt"))
 
     @property
     def backbone(self) -> dict[str, Any] | None:
-        """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored.
-
-        None too for Alpha-CLIP, whose attention is not that of its base: its weights are a file that a stranger may name.
-        """
-        given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize")}
+        """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
+        names = ("name", "revision", "dtype", "resize", "alpha_weights")
+        given = {key: self._members[0].get(key) for key in names}
         known = {key: value for key, value in given.items() if isinstance(value, str)}
-        alone = len(self._members) == 1 and not self._members[0].get("alpha_weights")
-        return known if alone and "name" in known else None
+        return known if len(self._members) == 1 and "name" in known else None
+
+    @property
+    def alpha_identity(self) -> str | None:
+        """sha256 of the alpha weights that the run had; None where it had none, or of several backbones."""
+        members = self._identity if isinstance(self._identity, list) else []
+        found = members[0].get("alpha_weights") if len(members) == 1 and isinstance(members[0], Mapping) else None
+        return found if isinstance(found, str) else None
 
     @cached_property
     def geometry(self) -> Geometry | None:
-        """Token grid of the (first) backbone, from its config.json; None where that is not on this machine."""
+        """Token grid of the (first) backbone, from its configuration; None where that is not on this machine."""
         first = self._members[0]
-        path = _config_file(str(first.get("name", "")))
-        if path is None:
+        folder, resize = _folder(str(first.get("name", ""))), first.get("resize", "squash")
+        if folder is None or resize not in get_args(Resize):
             return None
         try:
-            vision = read_object(path).get("vision_config", {})
-        except ValueError:
+            tower = tower_in(folder)
+        except UserError:
             return None
-        if not isinstance(vision, Mapping):
+        if max(tower.side, tower.patch, tower.layers) >= 10_000 or tower.patch > tower.side:
             return None
-        # transformers leaves out what equals its defaults
-        defaults = {"image_size": 224, "patch_size": 32, "num_hidden_layers": 12, "num_attention_heads": 12}
-        size, patch, layers, heads = (vision.get(key, default) for key, default in defaults.items())
-        known = all(isinstance(value, int) and 0 < value < 10_000 for value in (size, patch, layers, heads))
-        resize = first.get("resize", "squash")
-        if not known or resize not in get_args(Resize):
-            return None
-        return Geometry(size, patch, layers, heads, resize)
+        # No prompt asks how many heads there are; SigLIP squashes whatever is asked for.
+        return Geometry(tower.side, tower.patch, tower.layers, 1, "squash" if tower.mask == PROBE else resize)
 
 
-def _config_file(name: str) -> Path | None:
+def _folder(name: str) -> Path | None:
+    """The folder of a model that has its configuration on this machine."""
     import falip
 
     folder = Path(falip.__file__).parent / "tiny" if name == "tiny" else Path(name)
+    configurations = ("config.json", OPEN_CLIP_CONFIG)
     with suppress(OSError, ValueError):  # a name that no file system takes
-        if (folder / "config.json").is_file():
-            return folder / "config.json"
+        if any((folder / file).is_file() for file in configurations):
+            return folder
     if name.count("/") != 1:
         return None
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        found = try_to_load_from_cache(name, "config.json")
+        cached = [try_to_load_from_cache(name, file) for file in configurations]
     except ValueError:  # no name that the hub could have
         return None
-    return Path(found) if isinstance(found, str) else None
+    return next((Path(found).parent for found in cached if isinstance(found, str)), None)
 
 
 def finite(values: Sequence[float] | np.ndarray, decimals: int = 3) -> list[float | None]:

@@ -32,8 +32,18 @@ def options(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
 
 def backbone_names(option: str) -> list[str]:
     """What a backbone option loads: "tiny", hub ids or folders."""
+    return [str(member.name) for member in _members(option)]
+
+
+def takes_alpha_weights(option: str) -> bool:
+    """Whether a backbone option has a file of Alpha-CLIP's weights."""
+    settings: list[Any] = [OmegaConf.to_container(member) for member in _members(option)]  # not resolved: no data root yet
+    return any(member.get("alpha_weights") for member in settings)
+
+
+def _members(option: str) -> list[Any]:
     config: Any = OmegaConf.load(CONFIGS / "backbone" / f"{option}.yaml")
-    return [str(member.name) for member in config.get("members", [config])]
+    return list(config.get("members", [config]))
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:

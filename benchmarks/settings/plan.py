@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.acquire.check import Need, default_root
-from benchmarks.settings.choices import backbone_names, check_overrides
+from benchmarks.settings.choices import backbone_names, check_overrides, takes_alpha_weights
 from benchmarks.settings.tables import TABLES, Sweep
 from falip.errors import UserError
 
@@ -77,7 +77,8 @@ class Plan:
             splits.setdefault(sweep.task.rpartition("/")[2], {}).update(dict.fromkeys(sweep.splits))
         several = {"refcoco", "refcoco_plus", "refcocog"}
         data = [Need(name, tuple(of) if name in several else ()) for name, of in splits.items()]
-        return data + [Need("weights", backbone=name) for name in self._weights()]
+        alpha = [Need("alphaclip")] if takes_alpha_weights(self.backbone) else []
+        return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
 
     def _weights(self) -> list[str]:
         named = [o.partition("=")[2] for o in self.overrides if o.startswith("backbone.name=")]

@@ -22,6 +22,7 @@ from benchmarks.speed.measure import (
     threads,
     time_shares,
 )
+from benchmarks.speed.towers import TOWERS, measure_tower
 from benchmarks.speed.ways import WAYS, encode
 from falip import Backbone, UserError
 
@@ -38,6 +39,13 @@ ViT-B/16 {part} images, of the released way {released} views) and scaled to the 
 decisions are against none.
 """
 
+TOWERS_ABOUT = """# Speed of towers that pool by one attention
+
+`{command}`, at {commit}, on {machine}. Random weights, {images} images of noise with the regions named, foveal masks; their
+pixels are ready. Median of {repeats} repetitions in alternation. Differences are those of unit-length embeddings.
+"""
+TOWERS_HEAD = ("tower", "regions", "none s", "exact s", "vs none", "difference")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 if the user must mend something."""
@@ -49,11 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             load = make_load(backbone, arguments.part, arguments.regions[0], 1)
             sys.stdout.write(f"{own_peak(backbone, arguments.memory_of, load)}\n")
             return 0
-        text, rows = _measure(arguments, shlex.join(["python", "-m", "benchmarks.speed", *given]))
+        measure = _measure_towers if arguments.towers else _measure
+        text, rows = measure(arguments, shlex.join(["python", "-m", "benchmarks.speed", *given]))
         sys.stdout.write(text)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(text)
-        arguments.out.with_suffix(".csv").write_text(document.as_csv(rows))
+        arguments.out.with_suffix(".csv").write_text(
+            document.as_csv(TOWERS_HEAD if arguments.towers else document.HEAD, rows)
+        )
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -71,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--repeats", type=int, default=5, help="repetitions in alternation (%(default)s)")
     parser.add_argument("--scenes", type=int, default=600, help="embedded scenes that are decided on (%(default)s)")
+    parser.add_argument(
+        "--towers", action="store_true", help="instead: exact against none with towers that pool by one attention"
+    )
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
         "--out", type=Path, default=Path("results/speed/speed"), help="file name, .md and .csv (%(default)s)"
@@ -82,8 +96,6 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
     if arguments.quick:
         arguments.part, arguments.repeats, arguments.scenes = 2, 1, 10
-    git = git_state()
-    commit = f"{(git['commit'] or 'unknown')[:10]}{' with changes' if git['dirty'] else ''}"
     rows: list[list[str]] = []
     notes: list[str] = []
     for name in arguments.backbone:
@@ -104,11 +116,28 @@ def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[lis
             rows += document.rows(name, measured)
         notes += _notes(arguments, name, backbone, part)
     head = ABOUT.format(
-        command=command, commit=commit, machine=threads(), peak=matrix_peak() / 1e9, images=arguments.images,
+        command=command, commit=_commit(), machine=threads(), peak=matrix_peak() / 1e9, images=arguments.images,
         expressions=arguments.expressions, part=arguments.part or PART[RANDOM], released=RELEASED_VIEWS,
         repeats=arguments.repeats,
     )  # fmt: skip
     return "\n".join([head, document.markdown(document.HEAD, rows), *notes]), rows
+
+
+def _commit() -> str:
+    git = git_state()
+    return f"{(git['commit'] or 'unknown')[:10]}{' with changes' if git['dirty'] else ''}"
+
+
+def _measure_towers(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
+    repeats, part = (1, 1) if arguments.quick else (arguments.repeats, arguments.part or PART[RANDOM])
+    rows = [
+        [name, str(regions), f"{none:.2f}", f"{exact:.2f}", f"{none / exact:.2f}", f"{difference:.0e}"]
+        for name in TOWERS
+        for regions in arguments.regions
+        for none, exact, difference in [measure_tower(name, part, regions, repeats)]
+    ]
+    head = TOWERS_ABOUT.format(command=command, commit=_commit(), machine=threads(), images=part, repeats=repeats)
+    return f"{head}\n{document.markdown(TOWERS_HEAD, rows)}\n", rows
 
 
 def _notes(arguments: argparse.Namespace, name: str, backbone: Backbone, part: int) -> list[str]:

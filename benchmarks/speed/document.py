@@ -35,10 +35,10 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def as_csv(body: Sequence[Sequence[str]]) -> str:
-    """The rows under `HEAD`."""
+def as_csv(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """The rows under a head."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([HEAD, *body])
+    csv.writer(file, lineterminator="\n").writerows([head, *body])
     return file.getvalue()
 
 

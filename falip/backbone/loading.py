@@ -77,11 +77,8 @@ def load_backbone(
     weights = replace(find_weights(name, revision), alpha=find_alpha(alpha_weights))
     source = name if weights.folder is None else str(weights.folder)
     parts, folder = _loaded(source, weights, revision, getattr(torch, dtype), resize)
-    if precision and not parts.released:
-        raise UserError(
-            f"precision={precision!r}: the released programs load CLIP alone, so that there is no rounding of theirs to "
-            f"repeat for {source!r}. Leave precision out, or give dtype=float16."
-        )
+    if precision:
+        _check_released(source, parts)
     if not weights.known:
         weights = replace(weights, revision=folder.name)
     if weights.alpha:
@@ -122,6 +119,14 @@ def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dt
                 "its weights are pickled objects, which could run code and are not loaded; save them as model.safetensors"
             )
         raise _unusable(source, reason, error.mend if isinstance(error, Unusable) else "") from error
+
+
+def _check_released(source: str, parts: Parts) -> None:
+    if not parts.released:
+        raise UserError(
+            "precision='released': the released programs load CLIP alone, so that there is no rounding of theirs to repeat "
+            f"for {source!r}. Leave precision out, or give dtype=float16."
+        )
 
 
 def _hub_folder(name: str, revision: str | None) -> Path:

@@ -111,7 +111,7 @@ def _scores(axes: Any, block: Block) -> None:
     axes.plot(block.prompted, rows, "D", color=drawing.VERMILION, label="prompted")
     axes.set_yticks(rows, [drawing.literal(drawing.shortened(text, 24)) for text in block.texts], fontsize=FONT_SIZE - 1)
     axes.set_ylim(len(rows) - 0.3, -0.9)
-    axes.set_xlabel("score: logit scale × cosine", fontsize=FONT_SIZE - 1)
+    axes.set_xlabel("score: logit scale × cosine (+ bias)", fontsize=FONT_SIZE - 1)
     axes.tick_params(axis="x", labelsize=FONT_SIZE - 2)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)

@@ -40,7 +40,11 @@ class Scored:
     def text(self) -> str:
         """A table for each region: a row for each text, a column for each prompt; the best text of each is marked."""
         blocks = [self._region(i) for i in range(len(self.regions))]
-        note = "Scores are logit scale × cosine; * marks the best text of a column." if len(self.texts) > 1 else ""
+        note = (
+            "Scores are logit scale × cosine, plus the bias of a SigLIP; * marks the best text of a column."
+            if len(self.texts) > 1
+            else ""
+        )
         return "\n\n".join([*blocks, note]).rstrip()
 
     def _region(self, i: int) -> str:

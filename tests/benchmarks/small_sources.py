@@ -40,6 +40,8 @@ def serve_all(server: StandIn) -> None:
     server.add("waterbird_complete95_forest2water2.tar.gz", make_tar(_waterbirds()))
     server.add(ASSETS["imagenet_s_masks"].archives[0].file, make_zip(_masks()))
     server.add("modelnet40_ply_hdf5_2048.zip", make_zip(_modelnet40()))
+    for archive in ASSETS["alphaclip"].archives:
+        server.add(archive.file, b"weights of a tower")
 
 
 def put_by_hand(root: Path, imagenet: Path) -> None:

@@ -51,6 +51,7 @@ def test_so_do_help_configurations_and_lists(results, without_torch):
     assert "prompt" in without_torch("benchmarks", "--help")
     assert "alpha: 0.2" in without_torch("benchmarks", "--cfg", "job")
     assert "3 complete" in without_torch("benchmarks.status", "--runs", str(root / "runs"))
+    assert "siglip_b16" in without_torch("benchmarks.backbones")
     assert "crop_blur" in without_torch("benchmarks.tables", "--runs", str(root / "runs"), "--out", str(root / "tables"))
 
 

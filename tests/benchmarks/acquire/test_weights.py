@@ -1,6 +1,8 @@
 """Weights: one snapshot at a pinned or recorded revision, found again without the network."""
 
+import json
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import huggingface_hub
@@ -14,6 +16,7 @@ from benchmarks.acquire.sources import REVISIONS
 from falip.errors import UserError
 
 B16 = "openai/clip-vit-base-patch16"
+CONFIGS = ["*.json", "merges.txt", "*.model"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -27,7 +30,13 @@ class Hub:
     def __init__(self, cache):
         self.cache = cache
         self.files = ["config.json", "merges.txt", "pytorch_model.bin", "tf_model.h5"]
+        self.kind = "clip"
         self.calls = []
+
+    @property
+    def weights(self):
+        """Of each repository, its revision and the weight files that were asked for."""
+        return [(name, revision, asked[len(CONFIGS) :]) for name, revision, asked in self.calls if asked != CONFIGS]
 
     def snapshot(self, repo_id, revision, allow_patterns):
         self.calls.append((repo_id, revision, allow_patterns))
@@ -35,8 +44,9 @@ class Hub:
         folder = self.cache / f"models--{repo_id.replace('/', '--')}" / "snapshots" / commit
         folder.mkdir(parents=True, exist_ok=True)
         for name in self.files:
-            if name.endswith((".json", ".txt")) or name in allow_patterns:
-                (folder / name).write_text(name)
+            if any(fnmatch(name, pattern) for pattern in allow_patterns):
+                content = json.dumps({"model_type": self.kind}) if name == "config.json" else name
+                (folder / name).write_text(content)
         return str(folder)
 
 
@@ -59,15 +69,57 @@ def options(tmp_path):
 
 def test_the_pinned_revision_is_fetched_once_and_nothing_but_what_is_needed(hub, options):
     weights.acquire_weights(B16, None, options)
-    assert hub.calls == [(B16, REVISIONS[B16], ["*.json", "merges.txt", "*.model", "pytorch_model.bin"])]
+    assert hub.weights == [(B16, REVISIONS[B16], ["pytorch_model.bin"])]
     weights.acquire_weights(B16, None, options)
-    assert len(hub.calls) == 1 and "nothing to do" in options.said[-1]
+    assert len(hub.weights) == 1 and "nothing to do" in options.said[-1]
 
 
 def test_safetensors_are_preferred(hub, options):
     hub.files.append("model.safetensors")
     weights.acquire_weights(B16, None, options)
-    assert hub.calls[0][2][-1] == "model.safetensors" and "pytorch_model.bin" not in hub.calls[0][2]
+    assert hub.weights[0][2] == ["model.safetensors"]
+
+
+def test_all_parts_of_weights_in_parts_are_fetched(hub, options):
+    parts = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    hub.files += parts
+    weights.acquire_weights(B16, None, options)
+    assert hub.weights[0][2] == parts
+
+
+@pytest.mark.parametrize("kind, files", [("siglip", ["spiece.model"]), ("metaclip_2", ["sentencepiece.bpe.model"])])
+def test_other_models_of_transformers_are_fetched_with_their_tokenizers(hub, options, kind, files):
+    hub.kind = kind
+    hub.files = ["config.json", "tokenizer.json", "model.safetensors", *files]
+    weights.acquire_weights("someone/else", None, options)
+    recorded = weights.recorded_weights("someone/else", options.root)
+    assert recorded is not None and set(recorded.files) == set(hub.files) and kind in recorded.title
+    assert f"layout {kind}" in options.said[-1]
+
+
+def test_of_a_repository_in_two_layouts_the_one_that_is_loaded_is_fetched(hub, options):
+    hub.files = ["config.json", "open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    weights.acquire_weights("someone/both", None, options)
+    hub.files = [*hub.files, "model.safetensors", "tokenizer.json"]
+    weights.acquire_weights("someone/transformers", None, options)
+    hub.kind = None  # timm's configurations have no model_type
+    weights.acquire_weights("timm/resnet", None, options)
+    fetched = [asked for _, _, asked in hub.weights]
+    assert fetched == [["open_clip_model.safetensors"], ["model.safetensors"], ["open_clip_model.safetensors"]]
+    assert "layout open_clip" in options.said[-1]
+
+
+@pytest.mark.parametrize("kind, said", [("siglip2", "NaFlex"), ("blip", "'blip'"), (None, "model_type None")])
+def test_a_repository_in_another_layout_is_named_before_its_weights_are_fetched(hub, options, kind, said):
+    hub.kind = kind
+    with pytest.raises(UserError, match=f"someone/other is of no layout.*{said}"):
+        weights.acquire_weights("someone/other", None, options)
+    assert not hub.weights
+
+
+def test_what_a_branch_means_cannot_change_between_configuration_and_weights(hub, options):
+    weights.acquire_weights("someone/clip", None, options)
+    assert [revision for _, revision, _ in hub.calls] == ["main", COMMIT]
 
 
 def test_the_first_revision_of_another_repository_is_recorded_and_kept(hub, options):
@@ -75,16 +127,16 @@ def test_the_first_revision_of_another_repository_is_recorded_and_kept(hub, opti
     assert hub.calls[0][1] == "main"
     assert weights.pinned_revision("someone/clip", options.root) == COMMIT
     weights.acquire_weights("someone/clip", None, options)
-    assert len(hub.calls) == 1
+    assert len(hub.weights) == 1
     weights.acquire_weights("someone/clip", "f" * 40, options)
-    assert hub.calls[1][1] == "f" * 40
+    assert hub.weights[1][1] == "f" * 40
 
 
 def test_a_lost_file_is_fetched_again_at_the_recorded_revision(hub, options):
     weights.acquire_weights("someone/clip", None, options)
     next(hub.cache.rglob("pytorch_model.bin")).unlink()
     weights.acquire_weights("someone/clip", None, options)
-    assert hub.calls[1][1] == COMMIT and list(hub.cache.rglob("pytorch_model.bin"))
+    assert hub.weights[1][1] == COMMIT and list(hub.cache.rglob("pytorch_model.bin"))
 
 
 def test_offline_the_cache_is_enough_and_the_hub_is_not_asked(hub, options, monkeypatch):
@@ -115,7 +167,7 @@ def test_whatever_the_hubs_client_stumbles_over_is_an_error_with_a_mend(hub, opt
 
 def test_a_repository_without_weights_is_an_error(hub, options):
     hub.files = ["config.json"]
-    with pytest.raises(UserError, match="not a CLIP of transformers"):
+    with pytest.raises(UserError, match=r"no model\.safetensors or pytorch_model\.bin: .*holds no weights"):
         weights.acquire_weights(B16, None, options)
 
 

@@ -12,8 +12,10 @@ from benchmarks.speed.__main__ import main
 from benchmarks.speed.document import HEAD
 from benchmarks.speed.load import Load, make_load
 from benchmarks.speed.measure import count_flops, differences, growth, measure_text, time_shares
+from benchmarks.speed.towers import TOWERS
 from benchmarks.speed.ways import WAYS, encode, encode_text, first_views
 from falip import Backbone, Foveal, Region, UserError, Views
+from falip.views import Component
 
 
 def views(backbone: Backbone, count: int, alpha: float = 5.0, seed: int = 0) -> Views:
@@ -96,3 +98,22 @@ def test_the_command_writes_its_table(clip_folder, tmp_path, capsys):
     assert text == capsys.readouterr().out and "3 images" in text and "threads" in text
     assert main(["--backbone", "./no/such/folder"]) == 2
     assert "no/such/folder" in capsys.readouterr().err
+
+
+def test_towers_that_pool_by_one_attention_are_measured_too(tmp_path, capsys):
+    out = tmp_path / "towers"
+    assert main(["--towers", "--quick", "--part", "1", "--regions", "2", "--out", str(out)]) == 0
+    rows = list(csv.DictReader(out.with_suffix(".csv").open()))
+    assert [row["tower"] for row in rows] == ["RN50", "SigLIP-B/16"]
+    assert all(float(row["difference"]) < 1e-5 and float(row["exact s"]) > 0 for row in rows)
+    assert capsys.readouterr().out == out.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_a_tower_that_pools_by_one_attention_encodes_a_picture_once_for_its_regions(name):
+    tower = TOWERS[name]()
+    pixels = torch.zeros(1, 3, 224, 224)
+    bias = Foveal().bias([Region.from_box(i, i, 100, 100) for i in range(3)], (224, 224), tower.geometry)
+    component = Component("foveal", (0,) * 3, (bias,))
+    work = {s: count_flops(lambda s=s: tower.encode([component], pixels, s, 3)) for s in ("none", "exact")}
+    assert work["none"] / work["exact"] > 2.8
