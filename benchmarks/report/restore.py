@@ -114,8 +114,8 @@ class RunSetting:
 
         None too for Alpha-CLIP, whose attention is not that of its base: its weights are a file that a stranger may name.
         """
-        given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize")}
-        known = {key: value for key, value in given.items() if isinstance(value, str)}
+        given = {key: self._members[0].get(key) for key in ("name", "revision", "dtype", "resize", "image_size")}
+        known = {key: value for key, value in given.items() if isinstance(value, int if key == "image_size" else str)}
         alone = len(self._members) == 1 and not self._members[0].get("alpha_weights")
         return known if alone and "name" in known else None
 
@@ -135,6 +135,7 @@ class RunSetting:
         # transformers leaves out what equals its defaults
         defaults = {"image_size": 224, "patch_size": 32, "num_hidden_layers": 12, "num_attention_heads": 12}
         size, patch, layers, heads = (vision.get(key, default) for key, default in defaults.items())
+        size = first.get("image_size") or size
         known = all(isinstance(value, int) and 0 < value < 10_000 for value in (size, patch, layers, heads))
         resize = first.get("resize", "squash")
         if not known or resize not in get_args(Resize):

@@ -46,12 +46,13 @@ class Backbone:
         weights: Weights,
         precision: str | None = None,
         resize: Resize | None = None,
+        image_size: int | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
         self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
         # As it was asked for; what that means with these weights stands in the tower's geometry.
-        self._resize = resize or tower.geometry.resize
+        self._resize, self._image_size = resize or tower.geometry.resize, image_size
         self._text = TextEncoder(model, tokenizer)
 
     @property
@@ -73,7 +74,7 @@ class Backbone:
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: weights, dtype and image handling."""
         dtype = str(self.tower.dtype).removeprefix("torch.")
-        return backbone_identity(self.weights, dtype, self._resize, self.precision)
+        return backbone_identity(self.weights, dtype, self._resize, self.precision, self._image_size)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Unit-length embeddings of texts.

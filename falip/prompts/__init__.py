@@ -8,6 +8,7 @@ from falip.prompts.foveal import Foveal, HardMask, PastaStyle
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
 from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
+from falip.readouts import MaskInversion, MaskPool, ROIAlign, TextRegion
 
 __all__ = [
     "FGVP",
@@ -20,11 +21,15 @@ __all__ = [
     "Foveal",
     "Grayscale",
     "HardMask",
+    "MaskInversion",
+    "MaskPool",
     "PastaStyle",
     "Plain",
+    "ROIAlign",
     "RedCircle",
     "ReplaceQK",
     "ReplaceV",
     "Shade",
+    "TextRegion",
     "Unleash",
 ]
