@@ -154,7 +154,8 @@ class Backbone:
             image: An RGB picture, or a depth map of mode "F".
             regions: At least one region of it.
             readout: A read-out, or a `Compose` with one.
-            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for each region's own.
+            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts, or (regions, targets, D);
+                None for each region's own.
 
         Returns:
             float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows,
@@ -165,7 +166,7 @@ class Backbone:
         """
         component, pixels = self._single(image, regions, readout)
         if targets is not None:
-            return similarities(self.tower, component, pixels, targets[None].expand(len(regions), -1, -1))
+            return similarities(self.tower, component, pixels, targets.expand(len(regions), -1, -1))
         own = self.encode_regions(image, regions, readout)
         return similarities(self.tower, component, pixels, own[:, None])[:, 0]
 
