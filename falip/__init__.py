@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from falip.prompts import (
         FGVP,
         Alpha,
+        Blackout,
         Blur,
         Compose,
         Crop,
@@ -43,6 +44,7 @@ _HOMES = {
     "Alpha": "falip.prompts",
     "Backbone": "falip.backbone",
     "Bias": "falip.views",
+    "Blackout": "falip.prompts",
     "Blur": "falip.prompts",
     "Component": "falip.views",
     "Compose": "falip.prompts",
@@ -83,6 +85,7 @@ __all__ = [
     "Alpha",
     "Backbone",
     "Bias",
+    "Blackout",
     "Blur",
     "Component",
     "Compose",

@@ -44,11 +44,13 @@ class Layout:
         names: Of all components, prompt by prompt.
         rows: For each prompt the places of its components.
         combines: For each prompt how the scores of its components become one.
+        weights: For each prompt the factors on the scores of its components; None for 1 throughout.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     combines: tuple[Combine, ...]
+    weights: tuple[tuple[float, ...] | None, ...]
 
     @staticmethod
     def of(made: Sequence[Views]) -> Layout:
@@ -56,7 +58,8 @@ class Layout:
         counts = [len(views.components) for views in made]
         rows = tuple(tuple(range(sum(counts[:p]), sum(counts[: p + 1]))) for p in range(len(made)))
         names = tuple(component.name for views in made for component in views.components)
-        return Layout(names, rows, tuple(views.combine for views in made))
+        combines, weights = tuple(views.combine for views in made), tuple(views.weights for views in made)
+        return Layout(names, rows, combines, weights)
 
 
 @dataclass(frozen=True, eq=False)

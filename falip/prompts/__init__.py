@@ -1,6 +1,7 @@
 """The prompts: each turns (image, regions) into views."""
 
 from falip.prompts.alpha import Alpha
+from falip.prompts.blackout import Blackout
 from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.fgvp import FGVP
@@ -13,6 +14,7 @@ from falip.readouts import MaskInversion, MaskPool, ROIAlign, TextRegion
 __all__ = [
     "FGVP",
     "Alpha",
+    "Blackout",
     "Blur",
     "Compose",
     "Crop",
