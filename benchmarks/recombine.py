@@ -1,6 +1,7 @@
 """New results from stored scores: several runs as one ensemble, other weights for the views of depth maps.
 
     python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{crop,blur,foveal}/* --how sum
+    python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{plain,blackout}/* --weights=1,-1
 
 needs no model, and no data. Each run keeps its own text: where one phrases expressions in its own way (shade), that is
 not what an `Ensemble` does, which phrases them alike for all its parts.
@@ -13,9 +14,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure.formats import accuracy
+from benchmarks.measure.formats import accuracy, percent
 from benchmarks.measure.metrics import metrics_for
-from benchmarks.measure.recombination import combine
+from benchmarks.measure.recombination import SEARCHED, combine
+from benchmarks.measure.run_weights import search_run_weights
 from benchmarks.records.run import read_run
 from falip.errors import UserError
 
@@ -25,23 +27,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recombine", description="Combines finished runs.")
     parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs on the same queries")
     parser.add_argument("--how", default="sum", help="sum or max of their scores (%(default)s)")
+    parser.add_argument("--weights", help="a factor for each run, such as --weights=1,-1 (1 throughout)")
+    parser.add_argument(
+        "--search", action="store_true", help="also search the weights that do best on these labels: an upper bound"
+    )
     arguments = parser.parse_args(argv)
     try:
+        weights = _weights(arguments.weights)
         runs = [read_run(folder) for folder in arguments.runs]
         unfinished = [str(run.path) for run in runs if not run.finished]
         if unfinished:
             raise UserError(
                 f"not finished: {', '.join(unfinished)}. Give the command of the run again, which does the rest"
             )
-        together = combine([run.records() for run in runs], arguments.how)
+        frames = [run.records() for run in runs]
+        together = combine(frames, arguments.how, weights)
+        searched = search_run_weights(frames, arguments.how) if arguments.search else None
         found = metrics_for(runs[0].kind, together, runs[0].group_shares)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for run in runs:
         sys.stdout.write(f"{run.labels['prompt']}: {accuracy(run.metrics)}\n")
-    sys.stdout.write(f"{arguments.how} of {len(runs)} runs: {accuracy(found)}\n")
+    given = f", weights {' '.join(f'{weight:g}' for weight in weights)}" if weights else ""
+    sys.stdout.write(f"{arguments.how} of {len(runs)} runs{given}: {accuracy(found)}\n")
+    if searched:
+        best = " ".join(f"{weight:g}" for weight in searched.weights)
+        sys.stdout.write(
+            f"\n{SEARCHED}, an upper bound and no result: {percent(searched.accuracy)} with weights {best}, the best of "
+            f"{searched.tried}\n"
+        )
     return 0
+
+
+def _weights(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(
+            f"--weights={text}: give numbers separated by commas, one for each run, such as --weights=1,-1"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import zip_longest
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from benchmarks.measure.decisions import decide_class, decide_rec
 from benchmarks.measure.metrics import scored
 from benchmarks.measure.statistics import align
-from falip.errors import UserError
+from falip.errors import UserError, check_weights
 
 # PointCLIP search_weights.py:56-82; equal weights first, so they win ties.
 SEARCH_GRID = (1.0, 0.75, 0.5, 0.25)
 SEARCHED = "searched on test labels"
 
 
-def combine(frames: Sequence[pd.DataFrame], how: str = "sum") -> pd.DataFrame:
+def combine(frames: Sequence[pd.DataFrame], how: str = "sum", weights: Sequence[float] | None = None) -> pd.DataFrame:
     """Records of several finished runs combined as an `Ensemble` of their prompts would have scored them.
 
     The scores of the runs are summed, or their maximum is taken; decisions, ranks, margins and ties are
@@ -34,18 +34,22 @@ def combine(frames: Sequence[pd.DataFrame], how: str = "sum") -> pd.DataFrame:
     Args:
         frames: Records of runs on the same queries; one is enough.
         how: "sum" or "max".
+        weights: A factor on the scores of each run, which may be negative; None for 1 throughout. Component scores stay
+            as they are.
 
     Raises:
-        UserError: If there are no runs, they answered different queries or had other candidates, or `how` is
-            unknown.
+        UserError: If there are no runs, they answered different queries or had other candidates, `how` is
+            unknown, or there are other weights than runs.
     """
     if not frames:
         raise UserError("nothing to combine: give the records of at least one run")
     if how not in ("sum", "max"):
         raise UserError(f"cannot combine scores by {how!r}: choose sum or max")
+    check_weights("The combination", weights, len(frames), "runs")
     first = frames[0].sort_values("id", ignore_index=True)
     aligned = [first, *(align(first, frame)[1] for frame in frames[1:])]
-    rows = [_combine_row(parts, how) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
+    factors = (1.0,) * len(frames) if weights is None else tuple(weights)
+    rows = [_combine_row(parts, how, factors) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
     return pd.DataFrame(rows, columns=first.columns).astype(first.dtypes.to_dict())
 
 
@@ -53,7 +57,7 @@ def _dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _combine_row(parts: Sequence[dict[str, Any]], how: str) -> dict[str, Any]:
+def _combine_row(parts: Sequence[dict[str, Any]], how: str, weights: Sequence[float]) -> dict[str, Any]:
     unscored = [part for part in parts if part["status"] != "scored"]
     if unscored:
         return unscored[0]
@@ -67,7 +71,9 @@ def _combine_row(parts: Sequence[dict[str, Any]], how: str) -> dict[str, Any]:
             "only runs with the same proposals or classes can be combined"
         )
     operation = np.add if how == "sum" else np.maximum  # both keep NaN, so dropped stays dropped
-    scores = reduce(operation, [np.asarray(part["scores"], dtype=np.float32) for part in parts])
+    factors = np.asarray(weights, np.float32)
+    scored_parts = [np.asarray(part["scores"], np.float32) * w for part, w in zip(parts, factors, strict=True)]
+    scores = reduce(operation, scored_parts)
     row["component_scores"] = [scores_row for part in parts for scores_row in part["component_scores"]]
     row |= _decided(scores, parts[0])
     same = [part["iou"] for part in parts if part["prediction"] == row["prediction"]]
@@ -98,7 +104,22 @@ class WeightedViews:
     label: str
 
 
-def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum") -> NDArray[np.float32]:
+def component_weights(prompt: Any) -> list[float]:
+    """The factor on the scores of each component, from the prompt of a run's identity; 1 where it has none.
+
+    Args:
+        prompt: As an identity describes it.
+    """
+    parts = prompt.get("prompts") if isinstance(prompt, Mapping) and prompt.get("type") == "Ensemble" else None
+    if not isinstance(parts, Sequence):
+        return [1.0]
+    own = prompt.get("weights") or [1.0] * len(parts)
+    return [factor * inner for factor, part in zip(own, parts, strict=True) for inner in component_weights(part)]
+
+
+def view_scores(
+    frame: pd.DataFrame, components: Sequence[str], how: str = "sum", weights: Sequence[float] | None = None
+) -> NDArray[np.float32]:
     """Scores of each view, summed (or maximised) over the prompt's components; shape (N, V, C).
 
     Args:
@@ -106,6 +127,7 @@ def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum"
         components: Names of the component rows from run.json, such as "foveal/view0": all views of a component,
             then those of the next.
         how: "sum" or "max", as the prompt combines its components.
+        weights: As `component_weights` has them; None for 1 throughout.
 
     Raises:
         UserError: If the rows are not named by views, or components have different views.
@@ -120,6 +142,8 @@ def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum"
     rows = scored(frame)["component_scores"]
     stored = np.stack([np.stack([np.asarray(part, dtype=np.float32) for part in row]) for row in rows])
     grouped = stored.reshape(len(stored), -1, len(views), stored.shape[2])
+    if weights is not None and len(weights) == grouped.shape[1]:
+        grouped = grouped * np.asarray(weights, np.float32)[:, None, None]
     return grouped.max(axis=1) if how == "max" else grouped.sum(axis=1)
 
 
