@@ -32,7 +32,7 @@ def test_sharing_holds_at_another_size(clip_folder, photo, prompt):
 
 
 def test_a_size_that_is_no_number_of_patches_names_one_that_is(clip_folder):
-    with pytest.raises(UserError, match="image_size=90 is no whole number of patches of 16 pixels. Give 96"):
+    with pytest.raises(UserError, match=r"image_size=90 is no whole number of patches of 16 pixels\. Give 96"):
         load_backbone(str(clip_folder("small")), image_size=90)
 
 
