@@ -73,8 +73,6 @@ def _together(scores: NDArray[np.float32], weights: Sequence[float], how: str) -
 
 def _right(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Whether each candidate of each query is right."""
-    flags = []
-    for row in frame.itertuples():
-        known = np.asarray(row.candidate_correct, bool)
-        flags.append(known if len(known) else np.arange(int(row.candidates)) == row.target)  # pyright: ignore[reportAttributeAccessIssue]
-    return np.concatenate(flags)
+    rows = zip(frame["candidate_correct"], frame["candidates"], frame["target"], strict=True)
+    found = [flags if len(flags) else np.arange(count) == target for flags, count, target in rows]
+    return np.concatenate(found).astype(bool)

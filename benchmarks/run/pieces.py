@@ -58,8 +58,8 @@ class Layout:
         counts = [len(views.components) for views in made]
         rows = tuple(tuple(range(sum(counts[:p]), sum(counts[: p + 1]))) for p in range(len(made)))
         names = tuple(component.name for views in made for component in views.components)
-        combines, weights = tuple(views.combine for views in made), tuple(views.weights for views in made)
-        return Layout(names, rows, combines, weights)
+        weights = tuple(views.weights for views in made)
+        return Layout(names, rows, tuple(views.combine for views in made), weights)
 
 
 @dataclass(frozen=True, eq=False)

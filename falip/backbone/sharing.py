@@ -10,7 +10,8 @@ In shapes, `views` counts regions, ordered by image; `Seats` says which image ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -102,6 +103,13 @@ class Passes:
         self._cls_step = torch.compile(cls_step, dynamic=True)
         self._diverging_step = torch.compile(diverging_step, dynamic=True)
         self._full_step = torch.compile(full_step, dynamic=True)
+
+    def in_float(self, layers: Collection[int]) -> Passes:
+        """A copy of which these layers, and what makes embeddings, are in float32."""
+        whole = copy(self)
+        whole.layers = [deepcopy(layer).float() if i in layers else layer for i, layer in enumerate(self.layers)]
+        whole.post_norm, whole.projection = deepcopy(self.post_norm).float(), deepcopy(self.projection).float()
+        return whole
 
     def needs(self, biased: Sequence[int], frozen: bool) -> set[int]:
         """The states of the unprompted pass that views with biases in these layers, ascending, are made from."""
