@@ -230,3 +230,34 @@ def test_what_has_no_meaning_is_said(random_clip, photo):
         falip.TextRegion(cover="tokens")
     with pytest.raises(UserError, match="steps=0"):
         falip.MaskInversion(steps=0)
+
+
+@torch.inference_mode()
+def test_text_region_in_tiles_adds_the_values_of_both_and_drops_global_patches(random_clip):
+    backbone, wide = random_clip(), picture(150, 90, seed=4)
+    regions = [falip.Region.from_box(0, 0, 70, 90), falip.Region.from_box(60, 20, 150, 80)]
+    views = falip.TextRegion()(wide, regions, backbone.geometry)
+    down, across = views.components[0].reading.places[0].tiles
+    assert (down, across) == (2, 3)  # fitted in 213 by 128
+    last, side = backbone.model.vision_model.encoder.layers[-1], backbone.geometry.rows
+    values = [heads(last, streams(backbone, image)[-2])[2].transpose(0, 1).flatten(1)[1:] for image in views.images]
+    canvas = interpolate(values[0].T.reshape(1, -1, side, side), (down * side, across * side), mode="bilinear")[0].clone()
+    for k, tile in enumerate(values[1:]):
+        rows, cols = (slice(n * side, (n + 1) * side) for n in divmod(k, across))
+        canvas[:, rows, cols] += tile.T.reshape(-1, side, side)
+    v = normalize(canvas.flatten(1).T, dim=-1)
+    pixels = torch.from_numpy(np.stack([region.pixels(wide.size) for region in regions])).float()
+    m = interpolate(pixels[None], (down * side, across * side), mode="bilinear")[0].flatten(1)
+    similar, inside, dropped = v @ v.T, m > 0, 0
+    for i in range(len(v)):
+        means = [similar[i, row].mean() for row in inside]
+        own = [mean for mean, row in zip(means, inside, strict=True) if row[i]]
+        other = [mean for mean, row in zip(means, inside, strict=True) if not row[i]]
+        if (sum(own) / len(own) if own else 0) - (sum(other) / len(other) if other else 0) < 0.07:
+            dropped += int(inside[:, i].any())
+            m[:, i] = 0
+    assert 0 < dropped < len(v) and (m > 0).any(1).all()
+    a = last.self_attn.out_proj(m @ v)
+    a = a + last.mlp(last.layer_norm2(a))
+    expected = normalize(backbone.model.visual_projection(backbone.model.vision_model.post_layernorm(a)), dim=-1)
+    assert torch.allclose(backbone.encode_regions(wide, regions, falip.TextRegion()), expected, atol=5e-6)
