@@ -158,6 +158,29 @@ class Passes:
         single = Seats.single(len(hidden), hidden.device)
         return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, rows.at(last))
 
+    def streams(self, states: dict[int, Tensor], seats: Seats, rows: Rows, wanted: Iterable[int]) -> dict[int, Tensor]:
+        """The streams (views, tokens, width) on entering some layers, for read-outs.
+
+        Args:
+            states: Of the trunk, on entering the first biased layer, the next, and those wanted that come before.
+            seats: See `exact`.
+            rows: See `exact`; the first biased layer is not the last one.
+            wanted: The layers.
+        """
+        wanted, first, last = set(wanted), rows.first, len(self.layers) - 1
+        found = {layer: states[layer][seats.owner] for layer in wanted if layer <= first}
+        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows.at(first))
+        if first + 1 in wanted:
+            found[first + 1] = torch.cat([cls[:, None], states[first + 1][seats.owner, 1:]], dim=1)
+        if first + 1 == last:
+            return found
+        hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, rows.at(first + 1))
+        for i in range(first + 2, last):
+            if i in wanted:
+                found[i] = hidden
+            hidden = self._full_step(self.layers[i], hidden, rows.at(i))
+        return found | {last: hidden}
+
     def frozen(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
         """As `exact`, with the patch tokens of the unprompted pass throughout: an approximation."""
         cls = states[rows.first][seats.owner, 0]

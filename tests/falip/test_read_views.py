@@ -170,3 +170,14 @@ def test_a_mask_weighs_patches_by_the_rule_that_is_chosen(random_clip, photo):
     mask = backbone.encode_regions(photo, [region], falip.ROIAlign(area="mask"))
     assert (found[0] - found[1]).norm() > 1e-4 and (box - mask).norm() > 1e-4
     assert torch.allclose(mask, backbone.encode_regions(photo, [region], falip.MaskPool(unit_tokens=True, cover="bicubic")))
+
+
+@pytest.mark.parametrize("layers", [4, 2, [0], [1, 3], [0, 5]])
+@pytest.mark.parametrize("readout", [falip.MaskPool("naclip"), falip.MaskPool("surgery")], ids=["naclip", "surgery"])
+def test_biased_regions_share_what_lies_below_their_bias(random_clip, readout, layers):
+    backbone, pictures = random_clip(), [picture(90, 70, seed=1), picture(90, 70, seed=2)]
+    prompt = falip.Compose([falip.Foveal(alpha=5.0, layers=layers), readout])
+    made = [backbone.prepare(make_views(prompt, image, REGIONS, backbone.geometry)) for image in pictures]
+    shared, whole = (backbone.encode_views(merge_views(made), way) for way in ("exact", "none"))
+    assert torch.allclose(shared, whole, atol=1e-5)
+    assert (shared[0, 0] - shared[0, 1]).norm() > 1e-3
