@@ -2,6 +2,7 @@
 
     python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{crop,blur,foveal}/* --how sum
     python -m benchmarks.recombine results/runs/rec/refcoco/testA/vit_b16/crop/RUN --relations off
+    python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{plain,blackout}/* --weights=1,-1
 
 needs no model, and no data. Each run keeps its own text: where one phrases expressions in its own way (shade), that is
 not what an `Ensemble` does, which phrases them alike for all its parts.
@@ -14,9 +15,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.measure.formats import accuracy
+from benchmarks.measure.formats import accuracy, percent
 from benchmarks.measure.metrics import metrics_for
-from benchmarks.measure.recombination import combine
+from benchmarks.measure.recombination import SEARCHED, combine
+from benchmarks.measure.run_weights import search_run_weights
 from benchmarks.records.run import Run, read_run
 from falip.errors import UserError
 
@@ -29,8 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--relations", choices=("on", "off"), help="whether relations decide in runs of text=relations (as they did there)"
     )
+    parser.add_argument("--weights", help="a factor for each run, such as --weights=1,-1 (1 throughout)")
+    parser.add_argument(
+        "--search", action="store_true", help="also search the weights that do best on these labels: an upper bound"
+    )
     arguments = parser.parse_args(argv)
     try:
+        weights = _weights(arguments.weights)
         runs = [read_run(folder) for folder in arguments.runs]
         unfinished = [str(run.path) for run in runs if not run.finished]
         if unfinished:
@@ -38,15 +45,24 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"not finished: {', '.join(unfinished)}. Give the command of the run again, which does the rest"
             )
         relations = {"on": True, "off": False}.get(arguments.relations)
-        together = combine([run.records() for run in runs], arguments.how, relations, _min_area(runs))
+        frames = [run.records() for run in runs]
+        together = combine(frames, arguments.how, weights, relations, _min_area(runs))
+        searched = search_run_weights(frames, arguments.how) if arguments.search else None
         found = metrics_for(runs[0].kind, together, runs[0].group_shares)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     for run in runs:
         sys.stdout.write(f"{run.method}: {accuracy(run.metrics)}\n")
+    given = f", weights {' '.join(f'{weight:g}' for weight in weights)}" if weights else ""
     switched = f", relations {arguments.relations}" if arguments.relations else ""
-    sys.stdout.write(f"{arguments.how} of {len(runs)} runs{switched}: {accuracy(found)}\n")
+    sys.stdout.write(f"{arguments.how} of {len(runs)} runs{given}{switched}: {accuracy(found)}\n")
+    if searched:
+        best = " ".join(f"{weight:g}" for weight in searched.weights)
+        sys.stdout.write(
+            f"\n{SEARCHED}, an upper bound and no result: {percent(searched.accuracy)} with weights {best}, the best of "
+            f"{searched.tried}\n"
+        )
     return 0
 
 
@@ -54,6 +70,17 @@ def _min_area(runs: Sequence[Run]) -> float:
     """The share of the image that a candidate had to exceed in all runs."""
     shares = [(run.identity.get("task") or {}).get("min_area") for run in runs]
     return max((float(share) for share in shares if isinstance(share, int | float)), default=0.0)
+
+
+def _weights(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(
+            f"--weights={text}: give numbers separated by commas, one for each run, such as --weights=1,-1"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--prompt",
         default="falip",
-        help="prompts, separated by commas: plain, crop, blur, red_circle, shade, grayscale, foveal (or falip); "
+        help="prompts, separated by commas: plain, crop, blur, red_circle, shade, grayscale, foveal (or falip), and "
+        "read-outs: maskclip, sclip, naclip, clearclip, surgery, roi_align, text_region, mask_inversion ...; "
         "+ joins two in one view, as in red_circle+foveal (%(default)s)",
     )
     parser.add_argument(

@@ -66,7 +66,7 @@ class Blocks(Protocol):
         ...
 
     def for_gradients(self) -> Blocks:
-        """The same, with tensors that gradients may be taken of."""
+        """The same in float32, with tensors that gradients may be taken of."""
         ...
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from falip.errors import UserError
 from falip.regions import ImageSize, Region
 
-Resize = Literal["squash", "crop"]
+Resize = Literal["squash", "crop", "pad"]
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
 Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense", "gradients"]
 ALPHA_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
@@ -37,8 +37,9 @@ class Geometry:
         patch_size: Side of a patch in pixels of that input.
         layers: Number of layers of the vision tower.
         heads: Attention heads in each layer.
-        resize: How an image becomes square: squashed, whatever its aspect (the reference's way for REC), or CLIP's own
-            resize of the shorter side followed by a centre crop.
+        resize: How an image becomes square: squashed, whatever its aspect (the reference's way for REC), CLIP's own
+            resize of the shorter side followed by a centre crop, or a resize of the longer side and black to the right
+            and below (CLIPSelf).
         abilities: What prompts may do inside the tower; a plain ViT can do all but take an alpha channel.
     """
 
@@ -98,6 +99,9 @@ class Geometry:
         if self.resize == "squash":
             return (side, side), (0, 0)
         width, height = image_size
+        if self.resize == "pad":
+            longer = max(width, height)
+            return (max(round(side * width / longer), 1), max(round(side * height / longer), 1)), (0, 0)
         shorter = min(width, height)
         # CLIP truncates the longer side and transformers floors the offset of the centre crop.
         size = (side, int(side * height / width)) if width == shorter else (int(side * width / height), side)

@@ -134,8 +134,10 @@ def distinct_rows(rows: Tensor) -> tuple[Tensor, list[int]]:
     return rows[[places.index(i) for i in range(len(first))]], places
 
 
-def combine_components(scores: Tensor, combine: Combine) -> Tensor:
-    """(regions, texts) from (components, regions, texts)."""
+def combine_components(scores: Tensor, combine: Combine, weights: Sequence[float] | None = None) -> Tensor:
+    """(regions, texts) from (components, regions, texts), each component times its weight."""
+    if weights is not None:
+        scores = scores * torch.tensor(weights, dtype=scores.dtype)[:, None, None]
     return scores.amax(0) if combine == "max" else scores.sum(0)
 
 
@@ -171,12 +173,12 @@ def score(
         UserError: If there is no region, the image is neither RGB nor a depth map, or a template has no place for the text.
     """
     backbones = [backbone] if isinstance(backbone, Backbone) else list(backbone)
-    parts, combine = [], "sum"
+    parts, combine, weights = [], "sum", None
     for one in backbones:
         views = make_views(prompt, image, regions, one.geometry)
-        combine = views.combine
+        combine, weights = views.combine, views.weights
         others = one.text_features(phrase(subtract, template, prompt)) if subtract else None
         features = one.text_features(phrase(texts, template, prompt))
         scorers = [component.scorer for component in views.components]
         parts.append(feature_scores(one, one.features(views, sharing), features, others, scorers))
-    return combine_components(reduce(torch.add, parts), combine).float()
+    return combine_components(reduce(torch.add, parts), combine, weights).float()

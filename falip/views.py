@@ -202,6 +202,7 @@ class Views:
         pixels: The distinct pictures as one backbone takes them, float32 (images, channels, side, side), an alpha channel
             in them where the tower has one; see `Backbone.prepare`.
         keys: For each component and view what it is made of: views with one key are the same view. None until prepared.
+        weights: For each component a factor on its scores, before they are combined; None for 1 throughout.
     """
 
     images: tuple[Image.Image, ...]
@@ -209,6 +210,7 @@ class Views:
     combine: Combine = "sum"
     pixels: Tensor | None = None
     keys: tuple[tuple[bytes, ...], ...] | None = None
+    weights: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         """Number of regions."""
@@ -274,9 +276,10 @@ def merge_views(batch: Sequence[Views]) -> Views:
     )
     images = tuple(image for views in batch for image in views.images)
     if batch[0].pixels is None:
-        return Views(images, components, batch[0].combine)
+        return Views(images, components, batch[0].combine, weights=batch[0].weights)
     keys = tuple(tuple(key for views in batch for key in (views.keys or ())[k]) for k in range(len(components)))
-    return Views(images, components, batch[0].combine, _concatenated([views.pixels for views in batch]), keys)
+    pixels = _concatenated([views.pixels for views in batch])
+    return Views(images, components, batch[0].combine, pixels, keys, batch[0].weights)
 
 
 def join_views(parts: Sequence[Views]) -> Views:

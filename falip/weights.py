@@ -152,6 +152,7 @@ class BackboneSettings:
     resize: str = "squash"
     precision: str | None = None
     alpha_weights: str | None = None
+    image_size: int | None = None
 
     def __post_init__(self) -> None:
         """Rejects what no backbone takes."""
@@ -159,19 +160,24 @@ class BackboneSettings:
             check_choice("The backbone", "precision", self.precision, PRECISIONS)
         check_choice("The backbone", "dtype", self.dtype, DTYPES)
         check_choice("The backbone", "resize", self.resize, get_args(Resize))
+        if self.image_size is not None and (not isinstance(self.image_size, int) or self.image_size < 1):
+            raise UserError(f"The backbone has image_size={self.image_size!r}: give the side of its input in pixels.")
 
     def identity(self, weights: Weights) -> dict[str, Any]:
         """What the numbers of the backbone depend on, its weights found."""
         dtype = self.dtype if self.precision is None else RELEASED_DTYPE
         weights = replace(weights, alpha=find_alpha(self.alpha_weights))
-        return backbone_identity(weights, dtype, self.resize, self.precision)
+        return backbone_identity(weights, dtype, self.resize, self.precision, self.image_size)
 
 
-def backbone_identity(weights: Weights, dtype: str, resize: str, precision: str | None = None) -> dict[str, Any]:
+def backbone_identity(
+    weights: Weights, dtype: str, resize: str, precision: str | None = None, image_size: int | None = None
+) -> dict[str, Any]:
     """What the numbers of a backbone depend on: weights, arithmetic and image handling."""
     identity = {"weights": weights.identity, "dtype": dtype, "resize": resize, "image_processor": IMAGE_PROCESSOR}
     alpha = weights.alpha_identity
-    return identity | ({"precision": precision} if precision else {}) | ({"alpha_weights": alpha} if alpha else {})
+    chosen = {"precision": precision, "alpha_weights": alpha, "image_size": image_size}
+    return identity | {name: value for name, value in chosen.items() if value}
 
 
 def find_alpha(name: str | None) -> Path | None:

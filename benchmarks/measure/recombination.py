@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import zip_longest
@@ -17,7 +17,7 @@ from benchmarks.measure.decisions import decide_class, decide_rec
 from benchmarks.measure.metrics import scored
 from benchmarks.measure.relations import asked_texts, related_scores
 from benchmarks.measure.statistics import align
-from falip.errors import UserError
+from falip.errors import UserError, check_weights
 from falip.relations import parse
 
 # PointCLIP search_weights.py:56-82; equal weights first, so they win ties.
@@ -26,7 +26,11 @@ SEARCHED = "searched on test labels"
 
 
 def combine(
-    frames: Sequence[pd.DataFrame], how: str = "sum", relations: bool | None = None, min_area: float = 0.0
+    frames: Sequence[pd.DataFrame],
+    how: str = "sum",
+    weights: Sequence[float] | None = None,
+    relations: bool | None = None,
+    min_area: float = 0.0,
 ) -> pd.DataFrame:
     """Records of several finished runs combined as an `Ensemble` of their prompts would have scored them.
 
@@ -41,21 +45,25 @@ def combine(
     Args:
         frames: Records of runs on the same queries; one is enough.
         how: "sum" or "max".
+        weights: A factor on the scores of each run, which may be negative; None for 1 throughout. Component scores stay
+            as they are.
         relations: Whether relations decide, or the scores of whole expressions; None: as they did in the runs.
         min_area: With relations, the share of the image that a candidate must exceed to be meant.
 
     Raises:
-        UserError: If there are no runs, they answered different queries or had other candidates, `how` is
-            unknown, or relations are asked for and a run has not the scores of the texts.
+        UserError: If there are no runs, they answered different queries or had other candidates, `how` is unknown, there
+            are other weights than runs, or relations are asked for and a run has not the scores of the texts.
     """
     if not frames:
         raise UserError("nothing to combine: give the records of at least one run")
     if how not in ("sum", "max"):
         raise UserError(f"cannot combine scores by {how!r}: choose sum or max")
+    check_weights("The combination", weights, len(frames), "runs")
     first = frames[0].sort_values("id", ignore_index=True)
     aligned = [first, *(align(first, frame)[1] for frame in frames[1:])]
+    factors = (1.0,) * len(frames) if weights is None else tuple(weights)
     area = min_area if _relate(frames, relations) else None
-    rows = [_combine_row(parts, how, area) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
+    rows = [_combine_row(parts, how, factors, area) for parts in zip(*(_dicts(frame) for frame in aligned), strict=True)]
     return pd.DataFrame(rows, columns=first.columns).astype(first.dtypes.to_dict())
 
 
@@ -76,7 +84,9 @@ def _dicts(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _combine_row(parts: Sequence[dict[str, Any]], how: str, min_area: float | None) -> dict[str, Any]:
+def _combine_row(
+    parts: Sequence[dict[str, Any]], how: str, weights: Sequence[float], min_area: float | None
+) -> dict[str, Any]:
     """One query; with relations where there is a smallest area."""
     unscored = [part for part in parts if part["status"] != "scored"]
     if unscored:
@@ -92,11 +102,12 @@ def _combine_row(parts: Sequence[dict[str, Any]], how: str, min_area: float | No
             "only runs with the same proposals or classes can be combined"
         )
     operation = np.add if how == "sum" else np.maximum  # both keep NaN, so dropped stays dropped
+    factors = np.asarray(weights, np.float32)
     if min_area is None:
-        scores = reduce(operation, [_whole(part) for part in parts])
+        scores = reduce(operation, [_whole(part) * factor for part, factor in zip(parts, factors, strict=True)])
         row |= {"texts": (), "text_scores": (), "boxes": (), "image_size": ()}
     else:
-        row |= _texts_combined(parts, operation)
+        row |= _texts_combined(parts, operation, factors)
         decisive = related_scores(parse(row["text"]), row["text_scores"], list(row["boxes"]), row["image_size"], min_area)
         dropped = np.isnan(reduce(np.add, [np.asarray(part["scores"], dtype=np.float32) for part in parts]))
         scores = np.where(dropped, np.nan, decisive).astype(np.float32)
@@ -115,7 +126,7 @@ def _whole(part: dict[str, Any]) -> NDArray[np.float32]:
     return np.where(np.isnan(scores), scores, np.asarray(part["text_scores"][0], dtype=np.float32))
 
 
-def _texts_combined(parts: Sequence[dict[str, Any]], operation: np.ufunc) -> dict[str, Any]:
+def _texts_combined(parts: Sequence[dict[str, Any]], operation: np.ufunc, factors: NDArray[np.float32]) -> dict[str, Any]:
     """The texts that relations ask for, and the scores of each in all runs as one."""
     texts = asked_texts(parse(parts[0]["text"]), len(parts[0]["scores"]))
     tables = [dict(zip(part["texts"], part["text_scores"], strict=True)) for part in parts]
@@ -125,7 +136,10 @@ def _texts_combined(parts: Sequence[dict[str, Any]], operation: np.ufunc) -> dic
             f"query {parts[0]['id']!r}: a run has no scores of {lacking[0]!r}, which the parser that is installed finds in "
             f"{parts[0]['text']!r}. It was made with another spaCy or model: see identity.text in its run.json"
         )
-    scores = [reduce(operation, [np.asarray(table[text], dtype=np.float32) for table in tables]) for text in texts]
+    scores = [
+        reduce(operation, [np.asarray(table[text], np.float32) * w for table, w in zip(tables, factors, strict=True)])
+        for text in texts
+    ]
     return {"texts": list(texts), "text_scores": scores}
 
 
@@ -152,7 +166,22 @@ class WeightedViews:
     label: str
 
 
-def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum") -> NDArray[np.float32]:
+def component_weights(prompt: Any) -> list[float]:
+    """The factor on the scores of each component, from the prompt of a run's identity; 1 where it has none.
+
+    Args:
+        prompt: As an identity describes it.
+    """
+    parts = prompt.get("prompts") if isinstance(prompt, Mapping) and prompt.get("type") == "Ensemble" else None
+    if not isinstance(parts, Sequence):
+        return [1.0]
+    own = prompt.get("weights") or [1.0] * len(parts)
+    return [factor * inner for factor, part in zip(own, parts, strict=True) for inner in component_weights(part)]
+
+
+def view_scores(
+    frame: pd.DataFrame, components: Sequence[str], how: str = "sum", weights: Sequence[float] | None = None
+) -> NDArray[np.float32]:
     """Scores of each view, summed (or maximised) over the prompt's components; shape (N, V, C).
 
     Args:
@@ -160,6 +189,7 @@ def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum"
         components: Names of the component rows from run.json, such as "foveal/view0": all views of a component,
             then those of the next.
         how: "sum" or "max", as the prompt combines its components.
+        weights: As `component_weights` has them; None for 1 throughout.
 
     Raises:
         UserError: If the rows are not named by views, or components have different views.
@@ -174,6 +204,8 @@ def view_scores(frame: pd.DataFrame, components: Sequence[str], how: str = "sum"
     rows = scored(frame)["component_scores"]
     stored = np.stack([np.stack([np.asarray(part, dtype=np.float32) for part in row]) for row in rows])
     grouped = stored.reshape(len(stored), -1, len(views), stored.shape[2])
+    if weights is not None and len(weights) == grouped.shape[1]:
+        grouped = grouped * np.asarray(weights, np.float32)[:, None, None]
     return grouped.max(axis=1) if how == "max" else grouped.sum(axis=1)
 
 

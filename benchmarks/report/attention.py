@@ -94,7 +94,8 @@ def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, foun
                 new += 1
             before, after = stored[key]
             found.maps.setdefault((run.run_id, name), {})[slot] = (before, after)
-            found.responses.setdefault(run.run_id, []).append(stored[f"{key}-heads"])
+            if len(stored[f"{key}-heads"]):
+                found.responses.setdefault(run.run_id, []).append(stored[f"{key}-heads"])
         if new and new % SAVE_EVERY == 0:
             _write(path, stored)
     if new:
@@ -124,9 +125,13 @@ class _Model:
         self._setting = setting
 
     def study(self, picture: Picture, place: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """CLS rows (before and after, tokens) and head responses (layers, heads); None for several views."""
+        """CLS rows (before and after, tokens) and head responses (layers, heads); None for several views.
+
+        Of a read-out its similarities stand in for the CLS rows, and no head responds.
+        """
         from falip import Plain, load_backbone
         from falip.backbone.responses import head_responses
+        from falip.picture.similarity import similarity_maps
 
         settings = self._setting.backbone
         assert settings
@@ -139,6 +144,9 @@ class _Model:
         views = prompt(picture.image, [region], backbone.geometry)
         if len(views.components) != 1:
             return None
+        if views.components[0].reading:
+            maps = similarity_maps(backbone, picture.image, [region], prompt)[:, 0].numpy()
+            return maps, np.zeros((0, 0), np.float32)
         layers = list(views.components[0].layers or backbone.geometry.last_layers(min(4, backbone.geometry.layers)))
         rows = [
             backbone.attention(picture.image, [region], one)[0, layers].mean((0, 1)).numpy() for one in (Plain(), prompt)

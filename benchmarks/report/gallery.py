@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.measure.recombination import component_weights
 from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import finite
@@ -81,10 +82,11 @@ def _described(group: Group) -> dict[str, Any]:
 def _queries(group: Group, sample: int, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
     """The queries of a sample with the answer of every method, None where a method has none."""
     found: dict[str, dict[str, Any]] = {}
+    weights = [component_weights(run.identity.get("prompt")) for run in group.runs.values()]
     for m, records in enumerate(rows):
         for row in records:
             query = found.setdefault(row.id, _query(row, sample, len(rows)))
-            query["answers"][m] = _answer(group, row)
+            query["answers"][m] = _answer(group, row, weights[m])
     return list(found.values())
 
 
@@ -101,7 +103,7 @@ def _query(row: Any, sample: int, methods: int) -> dict[str, Any]:
     }
 
 
-def _answer(group: Group, row: Any) -> dict[str, Any]:
+def _answer(group: Group, row: Any, weights: Sequence[float]) -> dict[str, Any]:
     if row.status != "scored":
         return {"error": row.error or "unscored"}
     answer: dict[str, Any] = {
@@ -120,7 +122,7 @@ def _answer(group: Group, row: Any) -> dict[str, Any]:
         best.append(int(row.target))
     answer["top"] = [[_class(group, c), *finite(scores[[c]]), c == row.target] for c in best]
     if group.kind == "pointcloud":
-        answer["views"] = _views(group, row)
+        answer["views"] = _views(group, row, weights)
     return answer
 
 
@@ -132,11 +134,14 @@ def _shown(scores: np.ndarray, row: Any) -> np.ndarray:
     return p / np.nansum(p)
 
 
-def _views(group: Group, row: Any) -> list[dict[str, Any]]:
+def _views(group: Group, row: Any, weights: Sequence[float]) -> list[dict[str, Any]]:
     """For each depth map the class it would choose by itself, with the scores of that class and of the right one."""
     parts = np.stack([np.asarray(part, dtype=float) for part in row.component_scores])
     pictures = group.data.task.dataset.index[0].regions if group.data else len(parts)
-    by_view = parts.reshape(-1, pictures, parts.shape[1]).sum(0)
+    grouped = parts.reshape(-1, pictures, parts.shape[1])
+    if len(weights) == len(grouped):
+        grouped = grouped * np.asarray(weights)[:, None, None]
+    by_view = grouped.sum(0)
     return [
         {
             "choice": _class(group, int(scores.argmax())),

@@ -99,7 +99,7 @@ function signs(sample) {
   if (group().kind === "rec") { row("answer", "the answer"); row("choice", `decision of ${group().methods[state.method].name}`); row("", "other candidates"); }
   if (group().kind === "classification") row("", "the region");
   if (some(sample, "mask")) row("mask", "bias on the attention, low to high");
-  if (some(sample, "attention")) row("heat", "CLS attention, low to high");
+  if (some(sample, "attention")) row("heat", "CLS attention, or similarity of a read-out, low to high");
   if (sample.error) rows.push(element("li", {}, sample.error));
   return element("ul", { class: "signs" }, ...rows);
 }
@@ -187,7 +187,7 @@ function shownViews(sample, slots, answer) {
       const map = frame(sample.images[k ? view.image : own], 180);
       map.classList.add("faded");
       heat(map, maps[word], maps.windows[k]);
-      found.push(element("figure", {}, map, element("figcaption", {}, `attention ${word}, ${maps.limits.join("–")} %`)));
+      found.push(element("figure", {}, map, element("figcaption", {}, `${maps.words[k]}, ${maps.limits.join("–")}${maps.unit}`)));
     });
   }));
   return found;

@@ -113,9 +113,9 @@ class RunSetting:
     @property
     def backbone(self) -> dict[str, Any] | None:
         """Arguments of `falip.load_backbone`; None for several backbones, or where they are not stored."""
-        names = ("name", "revision", "dtype", "resize", "alpha_weights")
+        names = ("name", "revision", "dtype", "resize", "alpha_weights", "image_size")
         given = {key: self._members[0].get(key) for key in names}
-        known = {key: value for key, value in given.items() if isinstance(value, str)}
+        known = {key: value for key, value in given.items() if isinstance(value, int if key == "image_size" else str)}
         return known if len(self._members) == 1 and "name" in known else None
 
     @property
@@ -138,8 +138,11 @@ class RunSetting:
             return None
         if max(tower.side, tower.patch, tower.layers) >= 10_000 or tower.patch > tower.side:
             return None
+        side = first.get("image_size") or tower.side
+        if not isinstance(side, int) or not tower.patch <= side < 10_000:
+            return None
         # No prompt asks how many heads there are; SigLIP squashes whatever is asked for.
-        return Geometry(tower.side, tower.patch, tower.layers, 1, "squash" if tower.mask == PROBE else resize)
+        return Geometry(side, tower.patch, tower.layers, 1, "squash" if tower.mask == PROBE else resize)
 
 
 def _folder(name: str) -> Path | None:

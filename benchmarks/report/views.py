@@ -112,8 +112,9 @@ class _Drawer:
             for i, (slot, region) in enumerate(zip(places, regions, strict=True)):
                 parts = [self._view(views, c, i, region, picture, setting.geometry) for c in views.components]
                 if slot in maps and setting.geometry is not None:
-                    view = views.images[views.components[0].image_index[i]]
-                    parts[0]["attention"] = _attention(maps[slot], setting.geometry, (picture.image, view))
+                    first = views.components[0]
+                    images, read = (picture.image, views.images[first.image_index[i]]), first.reading is not None
+                    parts[0]["attention"] = _attention(maps[slot], setting.geometry, images, read)
                 found[str(slot)] = parts
         return found
 
@@ -145,16 +146,20 @@ def _mask(grid: np.ndarray) -> str:
 
 
 def _attention(
-    maps: tuple[np.ndarray, np.ndarray], geometry: Geometry, images: tuple[Image.Image, Image.Image]
+    maps: tuple[np.ndarray, np.ndarray], geometry: Geometry, images: tuple[Image.Image, Image.Image], read: bool
 ) -> dict[str, Any]:
-    """CLS attention before, in the picture, and after, in the view, on one scale."""
-    grids = [100 * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
+    """CLS attention before, in the picture, and after, in the view, on one scale; similarities where it is read out."""
+    grids = [(1 if read else 100) * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
     limits = (float(min(g.min() for g in grids)), float(max(g.max() for g in grids)))
     before, after = (heat(grid, limits, ATTENTION_COLOURS) for grid in grids)
     return {
         "before": before,
         "after": after,
         "limits": [round(v, 2) for v in limits],
+        "words": ["similarity to the picture", "similarity to the region"]
+        if read
+        else ["attention before", "attention after"],
+        "unit": "" if read else " %",
         "windows": [window(geometry, image) for image in images],
     }
 

@@ -26,13 +26,13 @@ from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Works
 from benchmarks.run.prefetch import ahead
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts
-from benchmarks.tasks import Task
+from benchmarks.tasks import Combine, Task, Weighted
 from falip.backbone import Backbone
 from falip.backbone.equal import first_equal
 from falip.errors import UserError
 from falip.prompts import Ensemble
 from falip.scoring import feature_scores
-from falip.views import Combine, Prompt, Sharing, Views, merge_views
+from falip.views import Prompt, Sharing, Views, merge_views
 
 log = logging.getLogger(__name__)
 
@@ -244,8 +244,15 @@ class Evaluation:
     def _own(self, v: int, one: Encoded) -> tuple[list[int], Combine]:
         """Rows of the components of a variant, and how their scores become one."""
         assert one.layout
-        rows, prompt = [row for part in self._parts[v] for row in one.layout.rows[part]], self.variants[v].prompt
-        return rows, prompt.combine if isinstance(prompt, Ensemble) else one.layout.combines[self._parts[v][0]]
+        parts, prompt, layout = self._parts[v], self.variants[v].prompt, one.layout
+        rows = [row for part in parts for row in layout.rows[part]]
+        how = prompt.combine if isinstance(prompt, Ensemble) else layout.combines[parts[0]]
+        weights = [
+            factor * own
+            for part, factor in zip(parts, _leaf_weights(prompt), strict=True)
+            for own in layout.weights[part] or (1.0,) * len(layout.rows[part])
+        ]
+        return rows, how if set(weights) == {1.0} else Weighted(how, tuple(weights))
 
     def _records(self, one: Encoded, variant: Variant, rows: list[int], combine: Combine) -> list[Record]:
         """Records of one sample under one prompt, its scores (components, regions, texts) summed over backbones.
@@ -304,6 +311,14 @@ def _leaves(prompt: Prompt) -> list[Prompt]:
     if not isinstance(prompt, Ensemble):
         return [prompt]
     return [part for inner in prompt.prompts for part in _leaves(inner)]
+
+
+def _leaf_weights(prompt: Prompt) -> list[float]:
+    """The factor on the scores of each of these prompts."""
+    if not isinstance(prompt, Ensemble):
+        return [1.0]
+    own = prompt.weights or (1.0,) * len(prompt.prompts)
+    return [factor * inner for factor, part in zip(own, prompt.prompts, strict=True) for inner in _leaf_weights(part)]
 
 
 def _place(prompts: list[Prompt], prompt: Prompt) -> int:

@@ -45,12 +45,14 @@ class Layout:
         rows: For each prompt the places of its components.
         combines: For each prompt how the scores of its components become one.
         scorers: Of all components, those that score in their own way.
+        weights: For each prompt the factors on the scores of its components; None for 1 throughout.
     """
 
     names: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     combines: tuple[Combine, ...]
     scorers: tuple[Scorer | None, ...]
+    weights: tuple[tuple[float, ...] | None, ...]
 
     @staticmethod
     def of(made: Sequence[Views]) -> Layout:
@@ -59,7 +61,8 @@ class Layout:
         rows = tuple(tuple(range(sum(counts[:p]), sum(counts[: p + 1]))) for p in range(len(made)))
         every = [component for views in made for component in views.components]
         names, scorers = tuple(component.name for component in every), tuple(component.scorer for component in every)
-        return Layout(names, rows, tuple(views.combine for views in made), scorers)
+        weights = tuple(views.weights for views in made)
+        return Layout(names, rows, tuple(views.combine for views in made), scorers, weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,9 @@ def describe(thing: Any) -> Any:
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         tree = {
-            field.name: describe(getattr(thing, field.name)) for field in dataclasses.fields(thing) if field.name != "name"
+            field.name: describe(getattr(thing, field.name))
+            for field in dataclasses.fields(thing)
+            if field.name != "name" and not _left_out(field, getattr(thing, field.name))
         }
         kind = {"type": kind_of(thing)}
         version = getattr(type(thing), "version", None)
@@ -75,6 +77,11 @@ def describe(thing: Any) -> Any:
             f"{type(thing).__name__} cannot be part of a run's identity. Make the prompt a frozen dataclass, so that its "
             "parameters are known."
         ) from error
+
+
+def _left_out(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether it came later, and is at its default: the runs of before had the same numbers, and keep their ids."""
+    return field.metadata.get("since") == "later" and value == field.default
 
 
 def kind_of(thing: Any) -> str:

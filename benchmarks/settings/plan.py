@@ -46,7 +46,11 @@ class Plan:
         for table in self.tables:
             for sweep in TABLES[table]:
                 splits = tuple(s for s in sweep.splits if not self.splits or s in self.splits)
-                fits = not self.backbone or _alpha(self.backbone) or not all(map(_alpha, sweep.backbones))
+                fits = (
+                    not self.backbone
+                    or takes_alpha_weights(self.backbone)
+                    or not all(map(takes_alpha_weights, sweep.backbones))
+                )
                 if splits and fits and (not self.tasks or sweep.task in self.tasks):
                     backbones = (self.backbone,) if self.backbone else sweep.backbones
                     yield replace(sweep, splits=splits, backbones=backbones)
@@ -77,7 +81,8 @@ class Plan:
             splits.setdefault(sweep.task.rpartition("/")[2], {}).update(dict.fromkeys(sweep.splits))
         several = {"refcoco", "refcoco_plus", "refcocog"}
         data = [Need(name, tuple(of) if name in several else ()) for name, of in splits.items()]
-        alpha = [Need("alphaclip")] if takes_alpha_weights(self.backbone) else []
+        options = {option for sweep in self.sweeps() for option in sweep.backbones}
+        alpha = [Need("alphaclip")] if any(map(takes_alpha_weights, options)) else []
         return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
 
     def _weights(self) -> list[str]:
@@ -85,11 +90,6 @@ class Plan:
         options = dict.fromkeys(option for sweep in self.sweeps() for option in sweep.backbones)
         names = named or list(dict.fromkeys(name for option in options for name in backbone_names(option)))
         return [name for name in names if name != "tiny" and not Path(name).is_dir()]
-
-
-def _alpha(backbone: str) -> bool:
-    """Whether a backbone has Alpha-CLIP's fourth channel."""
-    return backbone.startswith("alphaclip")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -10,7 +11,21 @@ import numpy as np
 from benchmarks.data.samples import Dataset, Picture, Sample
 from benchmarks.records.record import Record
 
-Combine = Literal["sum", "max"]
+
+@dataclass(frozen=True)
+class Weighted:
+    """Scores of components that are combined with weights.
+
+    Attributes:
+        how: "sum" or "max" of the weighted scores.
+        weights: A factor for each component; it may be negative.
+    """
+
+    how: Literal["sum", "max"]
+    weights: tuple[float, ...]
+
+
+Combine = Literal["sum", "max"] | Weighted
 
 
 class Task(Protocol):
@@ -63,7 +78,10 @@ class Task(Protocol):
 
 
 def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:
-    """Scores with their first axis, the components, summed or maximised."""
+    """Scores with their first axis, the components, summed or maximised, each times its weight where there are some."""
+    if isinstance(combine, Weighted):
+        factors = np.array(combine.weights, scores.dtype).reshape(-1, *(1,) * (scores.ndim - 1))
+        return combined(scores * factors, combine.how)
     return scores.max(0) if combine == "max" else scores.sum(0)
 
 

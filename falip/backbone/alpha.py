@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 from transformers import CLIPModel
 
 from falip.errors import UserError
@@ -103,7 +103,9 @@ def alpha_channel(alpha: np.ndarray, geometry: Geometry) -> Tensor:
     (width, height), (left, top) = geometry.resized((alpha.shape[1], alpha.shape[0]))
     whole = torch.from_numpy(np.asarray(alpha, np.float32))[None, None]
     resized = interpolate(whole, (height, width), mode="bilinear", antialias=True)[0]
-    window = resized[:, top : top + geometry.image_size, left : left + geometry.image_size]
+    side = geometry.image_size
+    window = resized[:, top : top + side, left : left + side]
+    window = pad(window, (0, side - window.shape[2], 0, side - window.shape[1]))  # beyond a picture nothing is looked at
     return (window - MEAN) / DEVIATION
 
 

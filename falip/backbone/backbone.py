@@ -48,13 +48,14 @@ class Backbone:
         precision: str | None = None,
         resize: Resize | None = None,
         text_form: TextForm | None = None,
+        image_size: int | None = None,
     ) -> None:
         self.model, self.tower, self.tokenizer = model, tower, tokenizer
         self.preprocess, self.weights, self.precision = preprocess, weights, precision
         self.logit_scale = float(model.logit_scale.detach().exp())
         self.logit_bias = float(model.logit_bias.detach()) if hasattr(model, "logit_bias") else 0.0
         # As it was asked for; what that means with these weights stands in the tower's geometry.
-        self._resize = resize or tower.geometry.resize
+        self._resize, self._image_size = resize or tower.geometry.resize, image_size
         self._text = TextEncoder(model, tokenizer, text_form)
 
     @property
@@ -76,7 +77,7 @@ class Backbone:
     def identity(self) -> dict[str, Any]:
         """What the numbers depend on: weights, dtype and image handling."""
         dtype = str(self.tower.dtype).removeprefix("torch.")
-        return backbone_identity(self.weights, dtype, self._resize, self.precision)
+        return backbone_identity(self.weights, dtype, self._resize, self.precision, self._image_size)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Unit-length embeddings of texts.
@@ -156,7 +157,8 @@ class Backbone:
             image: An RGB picture, or a depth map of mode "F".
             regions: At least one region of it.
             readout: A read-out, or a `Compose` with one.
-            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts; None for each region's own.
+            targets: Unit-length embeddings of what is looked for, (targets, D), such as texts, or (regions, targets, D);
+                None for each region's own.
 
         Returns:
             float32 on the CPU: cosines of each patch's dense features with the region's embedding, (regions, rows,
@@ -167,7 +169,7 @@ class Backbone:
         """
         component, pixels = self._single(image, regions, readout)
         if targets is not None:
-            return similarities(self.tower, component, pixels, targets[None].expand(len(regions), -1, -1))
+            return similarities(self.tower, component, pixels, targets.expand(len(regions), -1, -1))
         own = self.encode_regions(image, regions, readout)
         return similarities(self.tower, component, pixels, own[:, None])[:, 0]
 

@@ -153,7 +153,11 @@ class ClipViT:
     def _states(self, component: Component, sharing: Sharing) -> set[int]:
         """The states of the trunk that a component is made from."""
         if component.reading:
-            return set(component.reading.readout.layers(self.geometry.layers))
+            wanted = set(component.reading.readout.layers(self.geometry.layers))
+            # The tokens of a view are its own from the second biased layer on.
+            first = min(component.layers, default=self.geometry.layers)
+            own = {first, first + 1} if component.biases else set()
+            return own | {layer for layer in wanted if layer <= first}
         return self._passes.needs(component.layers, sharing == "frozen")
 
     def _encode_alone(self, component: Component, pixels: Tensor, sharing: Sharing) -> Tensor:
@@ -182,7 +186,7 @@ class ClipViT:
         if not mine:
             return
         owner, views = torch.tensor(mine).T
-        if component.reading:
+        if component.reading and not component.biases:
             seen = sorted(set(owner.tolist()))
             blocks = self._blocks({layer: states[layer][seen] for layer in self._states(component, sharing)})
             places = [seen.index(int(image)) for image in owner]
@@ -196,13 +200,19 @@ class ClipViT:
             first, last = int(owner[some][0]), int(owner[some][-1])
             seats = Seats.of(owner[some] - first, last - first + 1, out.device)
             near = {layer: state[first : last + 1] for layer, state in states.items()}
-            rows = Rows.of(component.some(views[some].tolist()).biases, near[min(near)])
-            out[views[some]] = self._passes.embed(finish(near, seats, rows))
+            part = component.some(views[some].tolist())
+            rows = Rows.of(part.biases, near[min(near)])
+            if part.reading:
+                wanted = part.reading.readout.layers(self.geometry.layers)
+                blocks, count = self._blocks(self._passes.streams(near, seats, rows, wanted)), len(part.image_index)
+                out[views[some]] = Read(part.reading, blocks, range(count), [()] * count).embeddings()
+            else:
+                out[views[some]] = self._passes.embed(finish(near, seats, rows))
 
 
 def _is_shareable(component: Component) -> bool:
-    if component.reading:
-        return _is_plain(component) and not component.reading.pictures and not component.reading.readout.amplifies_rounding
+    if component.reading and (component.reading.pictures or component.reading.readout.amplifies_rounding):
+        return False
     return component.intervention is None and all(bias.form == "cls_row" for bias in component.biases)
 
 

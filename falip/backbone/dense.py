@@ -47,7 +47,9 @@ class LastBlocks:
 
     def for_gradients(self) -> LastBlocks:
         """See `Blocks`."""
-        return replace(self, states={layer: state.clone() for layer, state in self.states.items()})
+        states = {layer: state.float().clone() for layer, state in self.states.items()}
+        whole = all(state.dtype == torch.float32 for state in self.states.values())
+        return replace(self, states=states, passes=self.passes if whole else self.passes.in_float(states))
 
     def entering(self, layer: int) -> Tensor:
         """See `Blocks`."""

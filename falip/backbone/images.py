@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from falip.backbone.input_size import padded
 from falip.geometry import Geometry
 from falip.views import Preparation, Views
 
@@ -26,7 +27,8 @@ class ImageProcessing:
 
     def __init__(self, processor: CLIPImageProcessorPil, geometry: Geometry) -> None:
         side = geometry.image_size
-        squash = geometry.resize == "squash"
+        squash = geometry.resize in ("squash", "pad")  # what is padded is square already
+        self._geometry = geometry
         self._side = side
         self._processor = processor
         self._options = {
@@ -68,6 +70,8 @@ class ImageProcessing:
         return way.pixels(image, self._side, self._processor.image_mean, self._processor.image_std)
 
     def _picture(self, image: Image.Image) -> torch.Tensor:
+        if self._geometry.resize == "pad":
+            image = padded(image, self._geometry, self._processor.resample)
         # One pixel high or wide pictures are ambiguous to the processor's guess of where the channels are.
         return self._processor(image, input_data_format="channels_last", **self._options)["pixel_values"][0]
 

@@ -16,6 +16,7 @@ from falip.backbone.alpha import put_alpha_weights
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
 from falip.backbone.images import ImageProcessing
+from falip.backbone.input_size import resize_input
 from falip.backbone.parts import Parts, Unusable
 from falip.errors import UserError
 from falip.geometry import Resize
@@ -51,6 +52,7 @@ def load_backbone(
     resize: Resize = "squash",
     precision: str | None = None,
     alpha_weights: str | None = None,
+    image_size: int | None = None,
 ) -> Backbone:
     """Loads a CLIP, MetaCLIP 2 or SigLIP in the layout of transformers, or a CLIP in that of open_clip.
 
@@ -62,17 +64,19 @@ def load_backbone(
         device: A torch device such as "cpu" or "cuda".
         dtype: "float32", "bfloat16" or "float16".
         resize: "squash" to a square, the reference's way for REC, or "crop": CLIP's resize and centre crop, or what
-            else the resize_mode of an open_clip_config.json says; SigLIP squashes by itself.
+            else the resize_mode of an open_clip_config.json says; or "pad": the longer side resized, and black beside it.
+            SigLIP squashes by itself.
         precision: None, or "released": weights, features and scores in half, rounded where the released programs round
             them on a GPU (see `falip.scoring.released_scores`), whatever `dtype` says; every view is encoded whole. Not
             for SigLIP, which no released program loads.
         alpha_weights: File of Alpha-CLIP's visual weights (.pth), put in the place of the vision tower; `falip.Alpha` then
             has a channel to fill.
+        image_size: Side of the input in pixels, of a CLIP ViT, whose positions are resized bicubically; None for its own.
 
     Raises:
         UserError: If there is no such model here, it is none that falip takes, or the alpha weights do not fit it.
     """
-    BackboneSettings(name, revision, device, dtype, resize, precision, alpha_weights)
+    BackboneSettings(name, revision, device, dtype, resize, precision, alpha_weights, image_size)
     dtype = dtype if precision is None else RELEASED_DTYPE
     weights = replace(find_weights(name, revision), alpha=find_alpha(alpha_weights))
     source = name if weights.folder is None else str(weights.folder)
@@ -83,13 +87,12 @@ def load_backbone(
         weights = replace(weights, revision=folder.name)
     if weights.alpha:
         put_alpha_weights(parts.model, weights.alpha)
-    try:
-        model = parts.model.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
+    if image_size is not None:
+        resize_input(parts.model, image_size)
+    model = _on_device(parts.model, device)
     tower = parts.tower(model.eval())
     preprocess = ImageProcessing(parts.processor, tower.geometry)
-    return Backbone(model, tower, parts.tokenizer, preprocess, weights, precision, resize, parts.form)
+    return Backbone(model, tower, parts.tokenizer, preprocess, weights, precision, resize, parts.form, image_size)
 
 
 def clip_backbone(
@@ -103,6 +106,13 @@ def clip_backbone(
     """A backbone of parts that are loaded already: a transformers CLIPModel, its tokenizer and its PIL image processor."""
     tower = ClipViT(model.eval(), resize)
     return Backbone(model, tower, tokenizer, ImageProcessing(processor, tower.geometry), weights, precision)
+
+
+def _on_device(model: Any, device: str) -> Any:
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={device!r} cannot be used: {error}. Try device=cpu.") from error
 
 
 def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dtype, resize: Resize) -> tuple[Parts, Path]:

@@ -10,7 +10,8 @@ In shapes, `views` counts regions, ordered by image; `Seats` says which image ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -103,6 +104,13 @@ class Passes:
         self._diverging_step = torch.compile(diverging_step, dynamic=True)
         self._full_step = torch.compile(full_step, dynamic=True)
 
+    def in_float(self, layers: Collection[int]) -> Passes:
+        """A copy of which these layers, and what makes embeddings, are in float32."""
+        whole = copy(self)
+        whole.layers = [deepcopy(layer).float() if i in layers else layer for i, layer in enumerate(self.layers)]
+        whole.post_norm, whole.projection = deepcopy(self.post_norm).float(), deepcopy(self.projection).float()
+        return whole
+
     def needs(self, biased: Sequence[int], frozen: bool) -> set[int]:
         """The states of the unprompted pass that views with biases in these layers, ascending, are made from."""
         if not biased:
@@ -149,6 +157,29 @@ class Passes:
             hidden = self._full_step(self.layers[i], hidden, rows.at(i))
         single = Seats.single(len(hidden), hidden.device)
         return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, rows.at(last))
+
+    def streams(self, states: dict[int, Tensor], seats: Seats, rows: Rows, wanted: Iterable[int]) -> dict[int, Tensor]:
+        """The streams (views, tokens, width) on entering some layers, for read-outs.
+
+        Args:
+            states: Of the trunk, on entering the first biased layer, the next, and those wanted that come before.
+            seats: See `exact`.
+            rows: See `exact`; the first biased layer is not the last one.
+            wanted: The layers.
+        """
+        wanted, first, last = set(wanted), rows.first, len(self.layers) - 1
+        found = {layer: states[layer][seats.owner] for layer in wanted if layer <= first}
+        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows.at(first))
+        if first + 1 in wanted:
+            found[first + 1] = torch.cat([cls[:, None], states[first + 1][seats.owner, 1:]], dim=1)
+        if first + 1 == last:
+            return found
+        hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, rows.at(first + 1))
+        for i in range(first + 2, last):
+            if i in wanted:
+                found[i] = hidden
+            hidden = self._full_step(self.layers[i], hidden, rows.at(i))
+        return found | {last: hidden}
 
     def frozen(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
         """As `exact`, with the patch tokens of the unprompted pass throughout: an approximation."""

@@ -7,13 +7,28 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 
 from falip.errors import UserError
-from falip.prompts import Blur, Compose, Crop, Foveal, Grayscale, Plain, RedCircle, Shade
+from falip.prompts import (
+    Blur,
+    Compose,
+    Crop,
+    Foveal,
+    Grayscale,
+    MaskInversion,
+    MaskPool,
+    Plain,
+    RedCircle,
+    ROIAlign,
+    Shade,
+    TextRegion,
+)
 from falip.reading import PictureReader, mask_ids, mask_inside
+from falip.readouts.mask_pool import Kind
 from falip.regions import Region, ends_outside, in_unit_square
 from falip.views import Prompt
 
@@ -29,6 +44,10 @@ PROMPTS: dict[str, Callable[[Foveal], Prompt]] = {
     "grayscale": lambda _: Grayscale(),
     "foveal": lambda foveal: foveal,
     "falip": lambda foveal: foveal,
+    **{kind: lambda _, kind=kind: MaskPool(kind) for kind in get_args(Kind)},
+    "roi_align": lambda _: ROIAlign(),
+    "text_region": lambda _: TextRegion(),
+    "mask_inversion": lambda _: MaskInversion(),
 }
 
 

@@ -18,7 +18,7 @@ from falip.picture.study import Study
 
 WIDTH, BLOCK_HEIGHT, HEAD_HEIGHT = 17.0, 3.1, 1.7  # inches
 HEAD_COLUMNS = 12
-UNIT = "% of the CLS attention"
+ATTENTION = ("Attention before, mean of heads", "Attention after, mean of heads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ def draw(image: Image.Image, blocks: Sequence[Block], heading: str, path: Path) 
     Raises:
         UserError: If the file cannot be written, or its ending names no picture format.
     """
-    rows = _head_rows(blocks[0].study)
+    rows = max(_head_rows(block.study) for block in blocks)
     height = BLOCK_HEIGHT + 0.35 + rows * HEAD_HEIGHT
     figure = drawing.new_figure(WIDTH, 0.5 + height * len(blocks))
     figure.suptitle(drawing.literal(heading), fontsize=FONT_SIZE + 4, x=0.01, ha="left", weight="bold")
@@ -47,7 +47,8 @@ def draw(image: Image.Image, blocks: Sequence[Block], heading: str, path: Path) 
         part.suptitle(drawing.literal(block.title), fontsize=FONT_SIZE + 2, x=0.01, ha="left")
         upper, lower = part.subfigures(2, 1, height_ratios=[BLOCK_HEIGHT, rows * HEAD_HEIGHT])
         _means(upper, image, block)
-        _heads(lower, image, block.study)
+        if not block.study.similarity:
+            _heads(lower, image, block.study)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=100)
@@ -72,14 +73,15 @@ def _means(part: SubFigure, image: Image.Image, block: Block) -> None:
     limits = _limits(plain, prompted)
     heat = drawing.show_heat(before, image, plain, study.geometry, ATTENTION_MAP, limits)
     drawing.show_heat(after, study.view, prompted, study.geometry, ATTENTION_MAP, limits)
-    drawing.title(before, "Attention before, mean of heads")
-    drawing.title(after, "Attention after, mean of heads")
-    drawing.colour_bar(part, heat, after, UNIT)
+    of = ("Similarity to the picture", "Similarity to the region")
+    for axes, words in zip((before, after), of if study.similarity else ATTENTION, strict=True):
+        drawing.title(axes, words)
+    drawing.colour_bar(part, heat, after, study.unit)
     if study.box:
         drawing.outline(before, study.box)
         drawing.outline(after, study.box)
-        before.set_xlabel(f"on the region: {study.share(study.before):.1f} %", fontsize=FONT_SIZE - 1)
-        after.set_xlabel(f"on the region: {study.share(study.after):.1f} %", fontsize=FONT_SIZE - 1)
+        before.set_xlabel(study.on_region(study.before), fontsize=FONT_SIZE - 1)
+        after.set_xlabel(study.on_region(study.after), fontsize=FONT_SIZE - 1)
         _change(part, change, study, prompted - plain)
     else:
         drawing.empty(change, "no difference:\nthe view shows\nanother part")
@@ -88,7 +90,9 @@ def _means(part: SubFigure, image: Image.Image, block: Block) -> None:
 
 def _mask(part: SubFigure, axes: Any, study: Study) -> None:
     if study.bias is None:
-        drawing.empty(axes, "no foveal mask:\nthis prompt edits\nthe picture only")
+        drawing.empty(
+            axes, "no foveal mask" if study.similarity else "no foveal mask:\nthis prompt edits\nthe picture only"
+        )
         return
     heat = drawing.show_heat(axes, study.view, study.bias, study.geometry, BIAS_MAP, (0.0, float(study.bias.max()) or 1.0))
     drawing.title(axes, "Foveal mask")
@@ -101,7 +105,7 @@ def _change(part: SubFigure, axes: Any, study: Study, change: np.ndarray) -> Non
     heat = drawing.show_heat(axes, study.view, change, study.geometry, CHANGE_MAP, (-most, most))
     drawing.outline(axes, study.box or (0, 0, *study.view.size))
     drawing.title(axes, "Change: after − before")
-    drawing.colour_bar(part, heat, axes, "points of the CLS attention")
+    drawing.colour_bar(part, heat, axes, "difference" if study.similarity else "points of the CLS attention")
 
 
 def _scores(axes: Any, block: Block) -> None:
@@ -125,7 +129,7 @@ def _limits(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
 
 
 def _head_rows(study: Study) -> int:
-    return -(-2 * study.geometry.heads // HEAD_COLUMNS)
+    return -(-2 * len(study.before) // HEAD_COLUMNS)
 
 
 def _heads(part: SubFigure, image: Image.Image, study: Study) -> None:
@@ -133,10 +137,11 @@ def _heads(part: SubFigure, image: Image.Image, study: Study) -> None:
     before, after = study.grid(study.before), study.grid(study.after)
     limits = _limits(before, after)
     axes: np.ndarray = part.subplots(_head_rows(study), HEAD_COLUMNS, squeeze=False)
-    for panel in axes.flat[2 * study.geometry.heads :]:
+    heads = len(study.before)
+    for panel in axes.flat[2 * heads :]:
         panel.axis("off")
     heat = None
-    for head in range(study.geometry.heads):
+    for head in range(heads):
         for k, (picture, grids, word) in enumerate(((image, before, "before"), (study.view, after, "after"))):
             panel = axes.flat[2 * head + k]
             heat = drawing.show_heat(panel, picture, grids[head], study.geometry, ATTENTION_MAP, limits)
@@ -144,11 +149,13 @@ def _heads(part: SubFigure, image: Image.Image, study: Study) -> None:
                 drawing.outline(panel, study.box, width=0.9)
             drawing.title(panel, f"head {head} {word}", FONT_SIZE - 1)
     assert heat
-    drawing.colour_bar(part, heat, axes.flat[: 2 * study.geometry.heads], UNIT)
+    drawing.colour_bar(part, heat, axes.flat[: 2 * heads], study.unit)
 
 
 def block_title(region: str, prompt: str, study: Study, settings: Mapping[str, Any]) -> str:
     """The line above a block."""
+    if study.similarity:
+        return f"{prompt}: {region}.  Similarity of the read-out's dense features"
     layers = ", ".join(map(str, study.layers))
     kind = "masked layers" if study.bias is not None else "layers"
     words = ", ".join(f"{key} {value}" for key, value in settings.items()) if study.bias is not None else ""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from falip.backbone import Backbone
 from falip.geometry import Geometry
+from falip.picture.similarity import similarity_maps
 from falip.prompts import Plain
 from falip.regions import Box, ImageSize, Region
 from falip.views import Prompt
@@ -25,11 +26,13 @@ class Study:
         view: The picture that the model sees, before its resize.
         box: The region in that picture, or None where the picture was cut to it.
         bias: float32 (rows, cols), the bias of the CLS row; None where the prompt has none.
-        before: float32 (heads, 1 + rows * cols), CLS attention in the plain picture, mean of `layers`.
-        after: The same under the prompt.
+        before: float32 (heads, 1 + rows * cols), CLS attention in the plain picture, mean of `layers`; of a read-out
+            (1, 1 + rows * cols), how alike each patch is to the picture's own embedding.
+        after: The same under the prompt; of a read-out, how alike each patch is to the region's embedding.
         covered: float32 (rows, cols), the share of each token that lies in the region's box.
         layers: The layers averaged, counted from 0: those that the prompt masks, or the last four.
         geometry: Of the backbone.
+        similarity: Whether the prompt has a read-out, so that `before` and `after` are similarities.
     """
 
     view: Image.Image
@@ -40,11 +43,24 @@ class Study:
     covered: np.ndarray
     layers: tuple[int, ...]
     geometry: Geometry
+    similarity: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What the maps of `grid` are in."""
+        return "cosine of the patch" if self.similarity else "% of the CLS attention"
 
     def grid(self, attention: np.ndarray) -> np.ndarray:
-        """Attention to the patches in per cent, (..., rows, cols); what CLS pays to itself is left out."""
+        """Attention to the patches in per cent, (..., rows, cols), CLS itself left out; or similarities as they are."""
         shape = (*attention.shape[:-1], self.geometry.rows, self.geometry.cols)
-        return 100 * attention[..., 1:].reshape(shape)
+        return (1 if self.similarity else 100) * attention[..., 1:].reshape(shape)
+
+    def on_region(self, attention: np.ndarray) -> str:
+        """What falls on the region, in words."""
+        if not self.similarity:
+            return f"on the region: {self.share(attention):.1f} %"
+        mean = (self.grid(attention).mean(0) * self.covered).sum() / max(float(self.covered.sum()), 1e-9)
+        return f"on the region: {mean:.3f} on average"
 
     def share(self, attention: np.ndarray) -> float:
         """Per cent of the CLS attention that falls on the region, mean of the heads."""
@@ -57,16 +73,23 @@ def studies(backbone: Backbone, image: Image.Image, regions: Sequence[Region], p
     views = prompt(image, regions, geometry)
     component = views.components[0]
     layers, rows = component.layers or geometry.last_layers(min(UNBIASED_LAYERS, geometry.layers)), component.bias_map
-    before = backbone.attention(image, regions[:1], Plain())[0, list(layers)].mean(0).numpy()
-    after = backbone.attention(image, regions, prompt)[:, list(layers)].mean(1).numpy()
+    if component.reading:
+        before, after = (maps[:, None].numpy() for maps in similarity_maps(backbone, image, regions, prompt))
+        layers = ()
+    else:
+        before = backbone.attention(image, regions[:1], Plain())[:, list(layers)].mean(1).numpy()
+        after = backbone.attention(image, regions, prompt)[:, list(layers)].mean(1).numpy()
     found = []
     for i, region in enumerate(regions):
         view, box = views.images[component.image_index[i]], region.clipped(image.size).box
+        if component.reading and component.reading.pictures:  # the whole picture made square, whose tiles it sees too
+            view = image
         cut = view.size != image.size
         bias = None if rows is None else rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
         place = (0.0, 0.0, float(view.width), float(view.height)) if cut else box
         covered = coverage(geometry, place, view.size)
-        found.append(Study(view, None if cut else box, bias, before, after[i], covered, layers, geometry))
+        similar, own = component.reading is not None, before[min(i, len(before) - 1)]
+        found.append(Study(view, None if cut else box, bias, own, after[i], covered, layers, geometry, similar))
     return found
 
 

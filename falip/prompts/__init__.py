@@ -1,6 +1,7 @@
 """The prompts: each turns (image, regions) into views."""
 
 from falip.prompts.alpha import Alpha
+from falip.prompts.blackout import Blackout
 from falip.prompts.combine import Compose, Ensemble
 from falip.prompts.feature_mask import FeatureMask
 from falip.prompts.fgvp import FGVP
@@ -9,10 +10,12 @@ from falip.prompts.marker import Marker
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
 from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
+from falip.readouts import MaskInversion, MaskPool, ROIAlign, TextRegion
 
 __all__ = [
     "FGVP",
     "Alpha",
+    "Blackout",
     "Blur",
     "Compose",
     "Crop",
@@ -22,11 +25,15 @@ __all__ = [
     "Grayscale",
     "HardMask",
     "Marker",
+    "MaskInversion",
+    "MaskPool",
     "PastaStyle",
     "Plain",
+    "ROIAlign",
     "RedCircle",
     "ReplaceQK",
     "ReplaceV",
     "Shade",
+    "TextRegion",
     "Unleash",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol, get_args
 
 from PIL import Image
 
 from falip.dense import ReadOut
-from falip.errors import UserError, check_choice
+from falip.errors import UserError, check_choice, check_weights
 from falip.geometry import Geometry
 from falip.prompts.alpha import ChannelPrompt
 from falip.prompts.foveal import AttentionPrompt
@@ -126,19 +126,23 @@ class Ensemble:
     Attributes:
         prompts: The prompts, each with a view or more for each region.
         combine: How their scores become one.
+        weights: A factor on the scores of each prompt, before they are combined; it may be negative: plain less the
+            picture with the region blacked out, say. None for 1 throughout.
 
     If one of them brings a text template, it stands for all, as in ReCLIP (executor.py, lines 175 to 178).
     """
 
     prompts: Sequence[Prompt]
     combine: Combine = "sum"
+    weights: Sequence[float] | None = field(default=None, metadata={"since": "later"})
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        """Rejects an empty ensemble and an unknown way to combine."""
+        """Rejects an empty ensemble, an unknown way to combine, and weights that do not fit."""
         if not self.prompts:
             raise UserError("Ensemble needs at least one prompt, and got none.")
         check_choice("Ensemble", "combine", self.combine, get_args(Combine))
+        check_weights("Ensemble", self.weights, len(self.prompts), "prompts")
 
     @property
     def text_template(self) -> str | None:
@@ -154,4 +158,9 @@ class Ensemble:
                     f"An Ensemble with combine={self.combine} holds one with combine={views.combine}; the scores of all "
                     "views of a region are combined at once, so give both the same."
                 )
-        return replace(join_views(made), combine=self.combine)
+        weights = None
+        if self.weights is not None or any(views.weights for views in made):
+            own = self.weights or (1.0,) * len(made)
+            within = [views.weights or (1.0,) * len(views.components) for views in made]
+            weights = tuple(factor * one for factor, inner in zip(own, within, strict=True) for one in inner)
+        return replace(join_views(made), combine=self.combine, weights=weights)

@@ -46,4 +46,4 @@ def against_plain(
     components = tuple(
         replace(component, name=f"{name}({component.name})", intervention=intervention) for component in views.components
     )
-    return Views(images, components, views.combine)
+    return replace(views, images=images, components=components)

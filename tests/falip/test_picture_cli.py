@@ -66,7 +66,9 @@ def test_alpha_sigma_and_layers_reach_the_prompt(call, random_clip, photo):
     np.testing.assert_allclose(json.loads(out)["scores"]["falip"], expected.numpy(), atol=1e-3)
 
 
-@pytest.mark.parametrize("prompt", ["falip", "red_circle", "crop+foveal"])
+@pytest.mark.parametrize(
+    "prompt", ["falip", "red_circle", "crop+foveal", "sclip", "red_circle+roi_align", "text_region,falip", "mask_inversion"]
+)
 def test_every_prompt_can_be_drawn(call, tmp_path, prompt):
     out = tmp_path / "new" / "out.png"
     status, _, _ = call(*BOX, "--text", "costs $5 and $6 <b>", "--prompt", prompt, "--out", str(out))

@@ -47,6 +47,7 @@ OTHER_VALUES = {
     "backbone.resize": "crop",
     "backbone.dtype": "bfloat16",
     "backbone.precision": "released",
+    "backbone.image_size": 96,
     "prompt.alpha": "0.3",
     "prompt.sigma": "10.0",
     "prompt.layers": "2",
