@@ -117,7 +117,8 @@ class Plan:
             splits.setdefault(sweep.task.rpartition("/")[2], {}).update(dict.fromkeys(sweep.splits))
         several = {"refcoco", "refcoco_plus", "refcocog"}
         data = [Need(name, tuple(of) if name in several else ()) for name, of in splits.items()]
-        alpha = [Need("alphaclip")] if takes_alpha_weights(self.backbone) else []
+        given = any(o.startswith("backbone.alpha_weights=") for o in self.overrides)
+        alpha = [Need("alphaclip")] if takes_alpha_weights(self.backbone) and not given else []
         return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
 
     def _weights(self) -> list[str]:
