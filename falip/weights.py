@@ -231,7 +231,8 @@ def layouts(folder: Path) -> list[str]:
         UserError: If it is in no layout that falip loads.
     """
     config, possible = folder / "config.json", []
-    kind = _model_type(config) if config.is_file() else None
+    content = _content(config) if config.is_file() else {}
+    kind = content.get("model_type") if isinstance(content.get("model_type"), str) else None
     if kind in LAYOUTS and kind != OPEN_CLIP:
         possible.append(kind)
     if (folder / OPEN_CLIP_CONFIG).is_file():
@@ -240,6 +241,11 @@ def layouts(folder: Path) -> list[str]:
         return possible
     if why := REFUSED.get(kind or ""):
         raise UserError(f"{config} says model_type {kind!r}: {why}")
+    if "architecture" in content and kind is None:
+        raise UserError(
+            f"{config} is that of a model of timm, a vision tower without text; falip takes timm's models with an "
+            f"{OPEN_CLIP_CONFIG}, such as timm/resnet50_clip.openai."
+        )
     if config.is_file():
         raise UserError(
             f"{config} says model_type {kind!r}; falip takes {', '.join(kind for kind in LAYOUTS if kind != OPEN_CLIP)}, "
@@ -251,13 +257,12 @@ def layouts(folder: Path) -> list[str]:
     )
 
 
-def _model_type(config: Path) -> Any:
+def _content(config: Path) -> dict[str, Any]:
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{config} is not valid JSON ({error}). Copy the model folder again.") from error
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    return kind if isinstance(kind, str) else None
+    return content if isinstance(content, dict) else {}
 
 
 def _archives(folder: Path) -> str:

@@ -82,7 +82,8 @@ class Plan:
         several = {"refcoco", "refcoco_plus", "refcocog"}
         data = [Need(name, tuple(of) if name in several else ()) for name, of in splits.items()]
         options = {option for sweep in self.sweeps() for option in sweep.backbones}
-        alpha = [Need("alphaclip")] if any(map(takes_alpha_weights, options)) else []
+        given = any(o.startswith("backbone.alpha_weights=") for o in self.overrides)
+        alpha = [Need("alphaclip")] if any(map(takes_alpha_weights, options)) and not given else []
         return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
 
     def _weights(self) -> list[str]:

@@ -75,8 +75,10 @@ def _settings(folder: Path) -> dict[str, Any]:
 def _tokenizer(folder: Path, settings: dict[str, Any]) -> Any:
     if (folder / "tokenizer.json").is_file():
         # Read as it stands: transformers' class for SigLIP asks for sentencepiece, whatever files there are.
-        special = {name: _content(settings.get(name)) for name in ("eos_token", "pad_token", "unk_token")}
-        given = {name: token for name, token in special.items() if token is not None}
+        special = {name: _content(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+        given: dict[str, Any] = {name: token for name, token in special.items() if token is not None}
+        # What is put around a text, where the configuration says it too.
+        given |= {name: settings[name] for name in ("add_bos_token", "add_eos_token") if name in settings}
         return PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), **given)
     try:
         return AutoTokenizer.from_pretrained(folder)

@@ -54,7 +54,13 @@ def test_a_folder_without_config(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, said", [('{"model_type": "blip"}', "'blip'"), ("{", "not valid JSON"), ("[]", "model_type None")]
+    "content, said",
+    [
+        ('{"model_type": "blip"}', "'blip'"),
+        ("{", "not valid JSON"),
+        ("[]", "model_type None"),
+        ('{"architecture": "resnet50_clip"}', "a model of timm"),
+    ],
 )
 def test_a_config_that_is_no_clip(copy, content, said):
     (copy / "config.json").write_text(content)

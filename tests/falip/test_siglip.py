@@ -214,6 +214,12 @@ def test_texts_are_cleaned_as_the_class_of_the_tokenizer_says(written, kind, set
     assert backbone.identity["weights"] != load_backbone(str(folder)).identity["weights"] or not settings
 
 
+def test_the_configuration_of_the_tokenizer_says_what_is_put_around_a_text(copy, written):
+    _set(copy, "tokenizer.json", post_processor=None)
+    _set(copy, "tokenizer_config.json", add_bos_token=False, add_eos_token=True)
+    assert torch.equal(load_backbone(str(copy)).encode_text(["a dog"]), written()[2].encode_text(["a dog"]))
+
+
 def test_a_side_that_patches_do_not_fill_is_cut_at_the_last_patch(written):
     backbone = written(image_size=70)[2]
     geometry = backbone.geometry
@@ -241,11 +247,14 @@ def test_resize_is_its_own_whatever_is_asked_for(written, photo):
     assert apart(asked.preprocess([photo]), pixels_of(folder, photo)) == 0
 
 
-def test_precision_of_programs_that_never_loaded_it_is_refused(written):
+def test_precision_of_programs_that_never_loaded_it_is_refused(written, photo):
     with pytest.raises(UserError, match=r"precision='released'.*dtype=float16"):
         load_backbone(str(written()[0]), precision="released")
     half = load_backbone(str(written()[0]), dtype="bfloat16")
     assert half.encode_text(["x"]).isfinite().all()
+    whole = written()[2].encode_regions(photo, REGIONS, Foveal())
+    for sharing in ("none", "exact"):
+        assert apart(half.encode_regions(photo, REGIONS, Foveal(), sharing), whole) < 0.05
 
 
 def test_alpha_weights_over_it_are_refused(written, tmp_path):

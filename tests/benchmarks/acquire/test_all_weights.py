@@ -1,6 +1,7 @@
 """All weights of a configuration, or of all, from a stand-in server that answers as the hub does."""
 
 import json
+from fnmatch import fnmatch
 
 import pytest
 from stand_in import shrink
@@ -8,6 +9,7 @@ from stand_in import shrink
 from benchmarks.acquire import check, manifest, weights
 from benchmarks.acquire.sources import ASSETS
 from benchmarks.settings.choices import backbone_names, options
+from benchmarks.settings.plan import parser, planned
 from falip.errors import UserError
 from falip.weights import cached_folder, find_weights
 from scripts import data
@@ -30,8 +32,6 @@ class Hub:
         return {"config.json": config, "tokenizer.json": "{}", "model.safetensors": name, "flax_model.msgpack": name}
 
     def snapshot(self, name, revision, allow_patterns):
-        from fnmatch import fnmatch
-
         if name in self.down:
             raise OSError(f"{name} does not answer")
         commit = revision if len(revision) == 40 else COMMIT
@@ -136,6 +136,14 @@ def test_a_page_in_the_place_of_weights_is_refused(zoo, tmp_path, capsys):
     zoo.add(ALPHA_FILES[0], b"<html>sign in</html>", kind="text/html")
     assert fetch(tmp_path / "data", "alphaclip") == 2
     assert ALPHA_FILES[0] in capsys.readouterr().err and not (tmp_path / "data" / "alphaclip").exists()
+
+
+@pytest.mark.parametrize(
+    "overrides, needed", [([], True), (["backbone.alpha_weights=/own/file.pth"], False), (["--backbone", "vit_b16"], False)]
+)
+def test_tables_of_alpha_clip_need_its_files(overrides, needed):
+    options = parser().parse_args(["--backbone", "alphaclip_b16", "--tables", "rec", *overrides])
+    assert ("alphaclip" in {need.name for need in planned(options).needs()}) == needed
 
 
 def test_an_unknown_backbone_is_refused(tmp_path, capsys):
