@@ -76,7 +76,7 @@ def covered_tokens(regions: Sequence[Region], image_size: ImageSize, geometry: G
 
     owners, _, covered = _parts(regions, image_size, geometry)
     tokens = np.zeros((len(regions), geometry.tokens), dtype=bool)
-    np.logical_or.at(tokens[:, 1:], owners, covered.reshape(len(owners), -1))
+    np.logical_or.at(tokens[:, 1:], owners, covered.reshape(len(owners), geometry.tokens - 1))
     return torch.from_numpy(tokens)
 
 

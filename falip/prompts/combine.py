@@ -143,6 +143,8 @@ class Ensemble:
             raise UserError("Ensemble needs at least one prompt, and got none.")
         check_choice("Ensemble", "combine", self.combine, get_args(Combine))
         check_weights("Ensemble", self.weights, len(self.prompts), "prompts")
+        if self.weights is not None:  # 1 and 1.0 are one weight, and one run
+            object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
 
     @property
     def text_template(self) -> str | None:

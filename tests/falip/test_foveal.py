@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from random_clip import picture
 
 from falip import Foveal, Geometry, Region, foveal_bias
+from falip.foveal import covered_tokens
 
 B16 = Geometry(224, 16, 12, 12)
 
@@ -183,3 +184,8 @@ def test_the_prompt_clips_and_names_layers():
     assert component.biases[0] is not None and component.biases[0].layers == (0, 11)
     clipped = foveal_bias([Region.from_box(0, 5, 50, 70)], (90, 70), B16, 0.2, 100.0)
     assert torch.equal(component.biases[0].rows, clipped)
+
+
+def test_a_region_outside_of_the_crop_covers_no_token():
+    geometry = Geometry(64, 16, 6, 4, "crop")
+    assert not covered_tokens([Region.from_box(0, 20, 10, 30)], (200, 64), geometry).any()

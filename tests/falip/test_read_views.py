@@ -181,3 +181,13 @@ def test_biased_regions_share_what_lies_below_their_bias(random_clip, readout, l
     shared, whole = (backbone.encode_views(merge_views(made), way) for way in ("exact", "none"))
     assert torch.allclose(shared, whole, atol=1e-5)
     assert (shared[0, 0] - shared[0, 1]).norm() > 1e-3
+
+
+def test_a_region_outside_of_the_crop_has_the_patch_nearest_to_it(random_clip):
+    backbone, wide = random_clip(resize="crop"), picture(200, 64)
+    left, right = falip.Region.from_box(0, 20, 10, 30), falip.Region.from_box(195, 60, 199, 63)
+    patches = backbone.dense(wide, falip.MaskPool())
+    for prompt in (falip.MaskPool(), falip.MaskPool(cover="bilinear"), falip.ROIAlign()):
+        found = backbone.encode_regions(wide, [left, right], prompt)
+        for row, patch in zip(found, (patches[1, 0], patches[3, 3]), strict=True):
+            assert torch.allclose(row, normalize(patch, dim=-1), atol=1e-5)

@@ -71,7 +71,9 @@ def test_weights_multiply_through_nested_ensembles(photo, random_clip):
 def test_an_ensemble_without_weights_keeps_its_identity():
     described = describe(Ensemble([Plain(), Foveal()]))
     assert "weights" not in described and set(described) == {"type", "version", "prompts", "combine"}
-    assert describe(Ensemble([Plain(), Blackout()], weights=[1.0, -1.0]))["weights"] == [1.0, -1.0]
+    weighted = describe(Ensemble([Plain(), Blackout()], weights=[1.0, -1.0]))
+    assert weighted["weights"] == [1.0, -1.0]
+    assert repr(weighted) == repr(describe(Ensemble([Plain(), Blackout()], weights=[1, -1])))
 
 
 @pytest.mark.parametrize(
