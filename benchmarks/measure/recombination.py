@@ -22,6 +22,7 @@ from falip.relations import parse
 
 # PointCLIP search_weights.py:56-82; equal weights first, so they win ties.
 SEARCH_GRID = (1.0, 0.75, 0.5, 0.25)
+MOST_SEARCHED = 6  # views: each further one takes four times as long
 SEARCHED = "searched on test labels"
 
 

@@ -120,6 +120,12 @@ class Run:
         return rule in self.rules or (node is not None and str(node) == value)
 
     @property
+    def tuned(self) -> bool:
+        """Whether its views have weights of their own, as those have that are searched on test labels."""
+        weights = (self.identity.get("task") or {}).get("view_weights") or [1.0]
+        return len(set(weights)) > 1
+
+    @property
     def approximation(self) -> str:
         """Either "none" or "frozen"."""
         return str(self.identity.get("approximation", "none"))

@@ -275,8 +275,8 @@ class Job:
 
 
 def describe_rules(task: Any) -> dict[str, Any]:
-    """The parameters of a task, without its data set, which describes itself."""
-    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
+    """The parameters of a task that are set, without its data set, which describes itself."""
+    rules = {key: value for key, value in vars(task).items() if key not in ("dataset", "template") and value is not None}
     return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 
 

@@ -160,13 +160,13 @@ def averages(table: Table) -> Grid | None:
 
 def average_groups(table: Table) -> dict[str, list[Column]]:
     """Columns to average: of one setting, and each split once (not two versions of its data)."""
-    groups: dict[tuple[str, int | None], list[Column]] = {}
+    groups: dict[tuple[str, int | None, bool], list[Column]] = {}
     for column in table.columns:
         groups.setdefault(column.setting, []).append(column)
     several = len(groups) > 1
     return {
-        "average" + (f" ({proposals})" if several and proposals else ""): members
-        for (proposals, _), members in groups.items()
+        "average" + (f" ({proposals})" if several and proposals else "") + (" (TUNED)" if tuned else ""): members
+        for (proposals, _, tuned), members in groups.items()
         if len(members) > 1 and len({(c.task, c.split) for c in members}) == len(members)
     }
 

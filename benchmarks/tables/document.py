@@ -8,7 +8,13 @@ from typing import Any
 from benchmarks.measure import formats
 from benchmarks.measure.decisions import NEAR_TIE
 from benchmarks.measure.metrics import scored
-from benchmarks.measure.recombination import component_weights, search_view_weights, view_scores, weight_views
+from benchmarks.measure.recombination import (
+    MOST_SEARCHED,
+    component_weights,
+    search_view_weights,
+    view_scores,
+    weight_views,
+)
 from benchmarks.measure.statistics import FEW_CLUSTERS, RESAMPLES
 from benchmarks.published.verdicts import Verdict
 from benchmarks.records.run import Run
@@ -228,7 +234,11 @@ def _views(table: Table) -> Grid | None:
         how, weights = prompt.get("combine", "sum"), component_weights(prompt)
         stored = run.records(("status", "target", "component_scores"))
         scores, labels = view_scores(stored, components, how, weights), scored(stored)["target"].to_numpy()
-        equal, best = weight_views(scores, labels), search_view_weights(scores, labels)
+        equal = weight_views(scores, labels)
+        if scores.shape[1] > MOST_SEARCHED:
+            body.append((*names[row], column.label, formats.percent(equal.accuracy), formats.EMPTY, formats.EMPTY))
+            continue
+        best = search_view_weights(scores, labels)
         weights = " ".join(f"{weight:g}" for weight in best.weights)
         body.append((*names[row], column.label, *map(formats.percent, (equal.accuracy, best.accuracy)), weights))
     if not body:

@@ -26,11 +26,12 @@ class Column:
     proposals: str
     limit: int | None
     label: str
+    tuned: bool = False
 
     @property
-    def setting(self) -> tuple[str, int | None]:
+    def setting(self) -> tuple[str, int | None, bool]:
         """Columns of one setting may be averaged."""
-        return self.proposals, self.limit
+        return self.proposals, self.limit, self.tuned
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ def _columns(runs: Sequence[Run]) -> dict[str, Column]:
         for members, words in zip(versions.values(), _told_apart(versions, varying), strict=True):
             stamps = [proposals] if proposals else []
             stamps += [f"SUBSET of {limit if limit is not None else 'some'} samples"] if members[0].subset else []
+            tuned = members[0].tuned
+            stamps += ["TUNED on test labels"] if tuned else []
             stamps += [words] if words else []
             label = f"{task.partition('/')[2]} {split}" + (f" ({', '.join(stamps)})" if stamps else "")
-            columns |= {run.run_id: Column(task, split, proposals, limit, label) for run in members}
+            columns |= {run.run_id: Column(task, split, proposals, limit, label, tuned) for run in members}
     return columns
 
 

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+
+import numpy as np
+
+from benchmarks.data.samples import Sample
+from benchmarks.measure.decisions import decide_class
+from benchmarks.records.record import Record
+from benchmarks.tasks import Combine, combined
 from benchmarks.tasks.classification import Recognition
+from falip.errors import UserError
 
 
+@dataclass(frozen=True)
 class PointCloudRecognition(Recognition):
-    """Zero-shot 3D recognition: the scores of all views are summed with equal weights.
+    """Zero-shot 3D recognition: the scores of all views are summed, with equal weights by default.
 
     PointCLIP's score is 100 / sqrt(6) times the sum of the six cosines (trainers/zeroshot.py, lines 74 to 90): the same
-    ranking. The scores of each view are stored, so other view weights are a matter of the table and not of the model.
+    ranking. The scores of each view are stored without weights, so others are a matter of the table and not of the model.
+
+    Attributes:
+        view_weights: One for each view, such as PointCLIP V2 publishes for each tower (trainers/best_param.py); those were
+            searched on test labels, and tables say so. None for equal ones.
     """
+
+    view_weights: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        """Rejects weights without meaning."""
+        weights = self.view_weights
+        if weights is not None and not (len(weights) and all(isfinite(w) and w >= 0 for w in weights) and sum(weights)):
+            raise UserError(f"task.view_weights={list(weights)}: give finite numbers of at least 0, one of them above 0.")
+
+    def decide(self, sample: Sample, scores: np.ndarray, combine: Combine, outside: int) -> list[Record]:
+        """One record; its component scores have a row for each component and view, without weights."""
+        records = super().decide(sample, scores, combine, outside)
+        if self.view_weights is None:
+            return records
+        if len(self.view_weights) != scores.shape[1]:
+            raise UserError(
+                f"task.view_weights has {len(self.view_weights)} weights, and {sample.id} has {scores.shape[1]} views."
+            )
+        weights = np.asarray(self.view_weights, dtype=np.float32)
+        total = np.tensordot(weights, combined(scores, combine).astype(np.float32), axes=1)
+        return [
+            replace(record, **vars(decide_class(total, query.label)))
+            for record, query in zip(records, sample.queries, strict=True)
+        ]

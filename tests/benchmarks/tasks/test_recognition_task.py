@@ -51,3 +51,27 @@ def test_components_come_first_and_views_within_them():
 def test_a_picture_with_two_regions_is_an_error_that_names_the_sample():
     with pytest.raises(UserError, match="one: recognition needs one region"):
         task(RegionClassification).pictures(sample(regions=2))
+
+
+def weighted(weights):
+    return PointCloudRecognition(
+        dataset=Names(), name="pointcloud/test", split="test", template="{}", view_weights=weights
+    )  # fmt: skip
+
+
+def test_weights_of_views_change_the_sum_and_not_what_is_stored():
+    scores = np.float32([[[3.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 2.0, 0.0]]])
+    (record,) = weighted([1.0, 0.5, 0.25]).decide(sample(views=3), scores, "sum", 0)
+    assert record.scores == (3.0, 1.5, 0.0) and not record.correct and record.prediction == 0
+    assert np.array_equal(np.float32(record.component_scores), scores[0])
+
+
+@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0, -1.0]])
+def test_weights_without_meaning_are_refused(weights):
+    with pytest.raises(UserError, match=r"task\.view_weights="):
+        weighted(weights)
+
+
+def test_another_number_of_weights_than_views_is_refused():
+    with pytest.raises(UserError, match="2 weights, and one has 3 views"):
+        weighted([1.0, 0.5]).decide(sample(views=3), np.zeros((1, 3, 3), np.float32), "sum", 0)
