@@ -273,7 +273,7 @@ class Job:
 
 def describe_rules(task: Any) -> dict[str, Any]:
     """The parameters of a task, without its data set, which describes itself."""
-    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
+    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template", "masks")}
     return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 
 

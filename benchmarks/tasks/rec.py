@@ -30,6 +30,7 @@ class ReferringExpressions:
         iou_strict: Whether it must lie above the threshold (the code of FALIP and ReCLIP) or may equal it (their papers).
         min_area: Candidates whose share of the image's area is not above this are dropped; if none is left, all are kept.
         limit: Number of samples of a seeded subset, or None for all.
+        masks: Where the data set has the candidates' masks from, or None; the data set's identity says which they are.
     """
 
     dataset: Dataset
@@ -41,14 +42,17 @@ class ReferringExpressions:
     iou_strict: bool = True
     min_area: float = 0.0
     limit: int | None = None
+    masks: str | None = None
     version: ClassVar[int] = 1
 
     def pictures(self, sample: Sample) -> list[Picture]:
-        """The image with the regions of the candidates that are kept, clipped to it."""
+        """The image with the regions of the candidates that are kept, their boxes clipped to it."""
         picture = sample.pictures[0]
         size = picture.image.size
         kept = self.kept(sample)
-        return [Picture(picture.image, tuple(Region.from_box(*inside(sample.boxes[i], size)) for i in kept))]
+        masks = [picture.regions[i].mask for i in kept]
+        regions = (Region((inside(sample.boxes[i], size),), mask) for i, mask in zip(kept, masks, strict=True))
+        return [Picture(picture.image, tuple(regions))]
 
     def texts(self, sample: Sample) -> list[str]:
         """All expressions of the image."""
