@@ -14,6 +14,7 @@ from benchmarks.acquire.assets import Options
 from benchmarks.acquire.disk import require_folder
 from benchmarks.acquire.sources import ASSETS, RECIPES, Recipe
 from falip.errors import UserError
+from scripts import masks
 
 _DESCRIPTION = """\
 Fetch the data sets and weights of the benchmark, and say what is there.
@@ -21,6 +22,7 @@ Fetch the data sets and weights of the benchmark, and say what is there.
   python -m scripts.data check                        what is there, and what each table still lacks
   python -m scripts.data refcoco --splits testA testB annotations, detections and the images of two splits
   python -m scripts.data cub --dry-run                where it would come from, its size and licence
+  python -m scripts.data masks --help                 masks of detections, made with SAM
   python -m scripts.data weights --backbone openai/clip-vit-base-patch16
 
 A second call does no work. A call that was interrupted is continued by the same command. Every file is recorded with
@@ -55,9 +57,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status. A `UserError` becomes its message on stderr and status 2."""
-    chosen = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(chosen)
+        if given[:1] == ["masks"]:
+            return masks.run(given[1:])
+        return _run(parser().parse_args(given))
     except UserError as error:
         _say(f"error: {error}", sys.stderr)
         return 2

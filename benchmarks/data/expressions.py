@@ -173,13 +173,17 @@ class ReferringDataset(ABC):
         """None: expressions are free text."""
         return ()
 
+    def candidates(self) -> list[tuple[str, Path, tuple[Box, ...]]]:
+        """Id, picture and candidates (corners) of every image; bad lines are left out."""
+        return [(image.image_id, self._picture(image), image.boxes) for image in self._images if not image.error]
+
     def expressions(self) -> list[str]:
         """All expressions of the split, for the pool of those that are subtracted; bad lines are left out."""
         return [query.text for image in self._images if not image.error for query in image.queries]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Name, split, proposals, version of the loader, hashes of the files read (masks too), and of pictures names and sizes."""
+        """Name, split, proposals, version, hashes of the files read, masks too, and of pictures names and sizes."""
         sources = dict(self._sources)
         if self.proposals == "detected":
             sources[self._proposals_file.name] = sha256(self._proposals_file)

@@ -17,7 +17,7 @@ from falip.regions import Box, ImageSize
 
 ANNOTATED = "annotations"
 """The value of `task.masks` that stands for the outlines in the annotation file."""
-MEND = "python -m scripts.masks --help"
+MEND = "python -m scripts.data masks --help"
 _TOLERANCE = 0.01  # pixels: boxes are written as decimals
 
 
@@ -25,8 +25,9 @@ _TOLERANCE = 0.01  # pixels: boxes are written as decimals
 class MaskFile:
     """A file of masks: JSON lines, one object for each image, with one mask for each box in the order of the candidates.
 
-    A line is `{"image_id": 25, "boxes": [[x, y, width, height], ...], "masks": [RLE, ...]}`. A mask is COCO's run lengths, `{"size": [height, width], "counts": ...}`, compressed (a text) or not (a list). A line
-    with the key `masks_of` instead is a header that says how they were made; it is not read, but is hashed with the rest.
+    A line is `{"image_id": 25, "boxes": [[x, y, width, height], ...], "masks": [RLE, ...]}`. A mask is COCO's run
+    lengths, `{"size": [height, width], "counts": ...}`, compressed (a text) or not (a list). A line with the key
+    `masks_of` instead is a header that says how they were made; it is not read, but is hashed with the rest.
 
     Attributes:
         path: Of the file.

@@ -28,7 +28,7 @@ FIRST, SECOND = drawn(4, 5, 3, 2), drawn(0, 0, 20, 8)
 
 
 def compressed(pixels: np.ndarray) -> dict[str, Any]:
-    made = run_length.encode(np.asfortranarray(pixels.astype(np.uint8)))
+    made: Any = run_length.encode(np.asfortranarray(pixels.astype(np.uint8)))
     return {"size": list(made["size"]), "counts": made["counts"].decode()}
 
 
