@@ -64,8 +64,9 @@ class Segmenter:
 
         self.how, self._dtype = how, getattr(torch, how.dtype)
         try:
-            self._processor: Any = SamProcessor.from_pretrained(how.model, revision=how.revision)
-            model: Any = SamModel.from_pretrained(how.model, revision=how.revision, dtype=self._dtype)
+            revision = how.revision or "main"
+            self._processor: Any = SamProcessor.from_pretrained(how.model, revision=revision)
+            model: Any = SamModel.from_pretrained(how.model, revision=revision, dtype=self._dtype)
             self._model: Any = model.to(how.device).eval()
         except (OSError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
@@ -181,7 +182,7 @@ def write_masks(
 
 def _line(image_id: str, boxes: Sequence[Box], masks: Sequence[np.ndarray]) -> dict[str, Any]:
     corners = [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in boxes]
-    encoded = [run_length.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
+    encoded: list[Any] = [run_length.encode(np.asfortranarray(mask.astype(np.uint8))) for mask in masks]
     lengths = [{"size": [int(n) for n in one["size"]], "counts": one["counts"].decode()} for one in encoded]
     return {"image_id": image_id, "boxes": corners, "masks": lengths}
 
