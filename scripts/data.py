@@ -17,6 +17,7 @@ from benchmarks.acquire.sources import ASSETS, RECIPES, Recipe
 from benchmarks.settings import choices
 from falip.errors import UserError
 from falip.weights import TINY
+from scripts import masks
 
 _DESCRIPTION = """\
 Fetch the data sets and weights of the benchmark, and say what is there.
@@ -24,6 +25,7 @@ Fetch the data sets and weights of the benchmark, and say what is there.
   python -m scripts.data check                        what is there, and what each table still lacks
   python -m scripts.data refcoco --splits testA testB annotations, detections and the images of two splits
   python -m scripts.data cub --dry-run                where it would come from, its size and licence
+  python -m scripts.data masks --help                 masks of detections, made with SAM
   python -m scripts.data weights --backbone openai/clip-vit-base-patch16
   python -m scripts.data weights --backbone rn50x16_vit_l14_336      all that a configuration loads
   python -m scripts.data weights --backbone all       all that any configuration loads, tens of gigabytes
@@ -62,9 +64,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status. A `UserError` becomes its message on stderr and status 2."""
-    chosen = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(chosen)
+        if given[:1] == ["masks"]:
+            return masks.run(given[1:])
+        return _run(parser().parse_args(given))
     except UserError as error:
         _say(f"error: {error}", sys.stderr)
         return 2

@@ -12,11 +12,13 @@ from typing import Any
 from benchmarks.data.boxes import check_frame, check_unit
 from benchmarks.data.files import check_choice, check_contract, data_folder, fingerprint, first_existing, sha256
 from benchmarks.data.images import picture_reader, read_image
+from benchmarks.data.masks import ANNOTATED, AnnotatedMasks, MaskFile
 from benchmarks.data.referents import ImageReferents, Referent, group_by_image, read_detections
 from benchmarks.data.samples import Picture, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
 from falip.reading import MEGAPIXELS
+from falip.regions import Box, ImageSize
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class ReferringDataset(ABC):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
+        masks: File of the candidates' masks (`MaskFile`); "annotations" for those of annotated objects; None for none.
 
     Raises:
         UserError: If a value is not offered, or when read: if a file is missing, broken, or not what it
@@ -70,12 +73,19 @@ class ReferringDataset(ABC):
         contract: bool = True,
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
+        masks: str | None = None,
     ) -> None:
         check_choice(name, NAMES, "The data set", "task.dataset.name")
         check_choice(split, [s for n, s in CONTRACTS if n == name], f"The split of {name}", "task.split")
         check_choice(proposals, PROPOSALS, "The kind of proposals", "task.proposals")
         self.name, self.split, self.proposals = name, split, proposals
         self.root, self.contract, self.accept_outside = Path(root), contract, accept_outside
+        if masks == ANNOTATED and proposals != "gt":
+            raise UserError(
+                f"task.masks={ANNOTATED} are the outlines of annotated objects, and task.proposals={proposals} are others: "
+                "give the file of their masks, or task.proposals=gt."
+            )
+        self.masks = masks
         self.mend = f"python -m scripts.data {name}"
         self.reader = picture_reader(megapixels, self.mend)
 
@@ -86,6 +96,16 @@ class ReferringDataset(ABC):
     @abstractmethod
     def _sources(self) -> dict[str, str]:
         """Hashes of what the referents are read from."""
+
+    def _outlines(self) -> dict[str, list[Any]]:
+        """The segmentation of every annotated object by image id, in the order of the candidates."""
+        raise UserError(f"task.masks={ANNOTATED}: {type(self).__name__} has no outlines; give a file of masks.")
+
+    @cached_property
+    def _masks(self) -> MaskFile | AnnotatedMasks | None:
+        if self.masks == ANNOTATED:
+            return AnnotatedMasks(str(self._annotations_file), self._outlines())
+        return None if self.masks is None else MaskFile(Path(self.masks).expanduser())
 
     @cached_property
     def folder(self) -> Path:
@@ -153,17 +173,23 @@ class ReferringDataset(ABC):
         """None: expressions are free text."""
         return ()
 
+    def candidates(self) -> list[tuple[str, Path, tuple[Box, ...]]]:
+        """Id, picture and candidates (corners) of every image; bad lines are left out."""
+        return [(image.image_id, self._picture(image), image.boxes) for image in self._images if not image.error]
+
     def expressions(self) -> list[str]:
         """All expressions of the split, for the pool of those that are subtracted; bad lines are left out."""
         return [query.text for image in self._images if not image.error for query in image.queries]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Name, split, proposals, version of the loader, hashes of the files read, and of pictures names and sizes."""
+        """Name, split, proposals, version, hashes of the files read, masks too, and of pictures names and sizes."""
         sources = dict(self._sources)
         if self.proposals == "detected":
             sources[self._proposals_file.name] = sha256(self._proposals_file)
+        masks = {} if self._masks is None else {"masks": self._masks.identity}
         return {
+            **masks,
             "name": self.name,
             "split": self.split,
             "proposals": self.proposals,
@@ -186,5 +212,11 @@ class ReferringDataset(ABC):
             raise UserError(referents.error)
         image = read_image(self._picture(referents), self.reader, self.mend)
         boxes = referents.boxes or ((0.0, 0.0, float(image.width), float(image.height)),)
-        picture = Picture(image, tuple(Region.from_box(*box) for box in boxes))
+        picture = Picture(image, self._regions(referents, boxes, image.size))
         return Sample(referents.image_id, (picture,), referents.queries, boxes, fallback=not referents.boxes)
+
+    def _regions(self, referents: ImageReferents, boxes: Sequence[Box], size: ImageSize) -> tuple[Region, ...]:
+        masks: Sequence[Any] = [None] * len(boxes)
+        if self._masks is not None and referents.boxes:
+            masks = self._masks.masks(referents.image_id, boxes, size)
+        return tuple(Region((box,), mask) for box, mask in zip(boxes, masks, strict=True))

@@ -36,6 +36,14 @@ class RefCOCO(ReferringDataset):
             )
             yield referent(place, image_id, file_name, gold, _annotations(annotations, place), sentences, self.mend)
 
+    def _outlines(self) -> dict[str, list[Any]]:
+        outlines: dict[str, list[Any]] = {}
+        for place, line in read_json_lines(self._annotations_file, self.mend):
+            image_id = identifier(required(line, "image_id", place), place)
+            if image_id not in outlines:
+                outlines[image_id] = [required(one, "segmentation", place) for one in required(line, "anns", place)]
+        return outlines
+
 
 def _annotations(annotations: Any, place: str) -> list[tuple[str, Box]]:
     if not isinstance(annotations, list):

@@ -61,8 +61,9 @@ class RefCOCORows(ReferringDataset):
         contract: bool = True,
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
+        masks: str | None = None,
     ) -> None:
-        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels)
+        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels, masks)
         self.rows, self.revision = rows, revision
 
     @cached_property

@@ -16,6 +16,8 @@ IDENTITY = ("task", "backbone", "prompt", "text", "approximation")
 RUNTIME = (
     "task.dataset.root",
     "task.dataset.rows",
+    "task.masks",
+    "task.dataset.masks",
     "task.dataset.contract",
     "task.dataset.accept_outside",
     "task.dataset.megapixels",

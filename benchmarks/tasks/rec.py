@@ -31,6 +31,7 @@ class ReferringExpressions:
         iou_strict: Whether it must lie above the threshold (the code of FALIP and ReCLIP) or may equal it (their papers).
         min_area: Candidates whose share of the image's area is not above this are dropped; if none is left, all are kept.
         limit: Number of samples of a seeded subset, or None for all.
+        masks: Where the data set has the candidates' masks from, or None; the data set's identity says which they are.
     """
 
     dataset: Dataset
@@ -42,16 +43,17 @@ class ReferringExpressions:
     iou_strict: bool = True
     min_area: float = 0.0
     limit: int | None = None
+    masks: str | None = None
     version: ClassVar[int] = 1
 
     def pictures(self, sample: Sample) -> list[Picture]:
-        """The image with the regions of the candidates that are kept, clipped to it."""
+        """The image with the regions of the candidates that are kept, their boxes clipped to it."""
         return [self.picture(sample, self.kept(sample))]
 
     def picture(self, sample: Sample, candidates: Sequence[int]) -> Picture:
-        """The image with the regions of some candidates, clipped to it."""
-        image = sample.pictures[0].image
-        return Picture(image, tuple(Region.from_box(*inside(sample.boxes[i], image.size)) for i in candidates))
+        """The image with the regions of some candidates, their boxes clipped to it."""
+        image, regions = sample.pictures[0].image, sample.pictures[0].regions
+        return Picture(image, tuple(Region((inside(sample.boxes[i], image.size),), regions[i].mask) for i in candidates))
 
     def texts(self, sample: Sample) -> list[str]:
         """All expressions of the image."""

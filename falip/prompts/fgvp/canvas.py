@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from falip.errors import UserError
 from falip.regions import Box, ImageSize, Region
 
 SIDE = 384  # of the canvas and of the first square: `--clip_image_size 384` in all of FGVP's commands
+LARGEST = 150_000_000  # pixels of a canvas: a line across any picture of COCO, 1 by 640, has 94 million
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +32,18 @@ class Canvas:
 
 
 def resized(image: Image.Image) -> Image.Image:
-    """The picture with its shorter side at 384 pixels (FGVP transforms.py, lines 20 to 39), Pillow's bilinear."""
+    """The picture with its shorter side at 384 pixels (FGVP transforms.py, lines 20 to 39), Pillow's bilinear.
+
+    Raises:
+        UserError: If it is so thin that this takes more than `LARGEST` pixels.
+    """
     scale = SIDE / min(image.size)
     width, height = (int(side * scale + 0.5) for side in image.size)
+    if width * height > LARGEST:
+        raise UserError(
+            f"FGVP enlarges the shorter side to {SIDE} pixels, which of {image.width} x {image.height} makes {width} x "
+            f"{height}, more than {LARGEST // 1_000_000} megapixels. Leave thin boxes out (task.min_area=...), or widen it."
+        )
     return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
