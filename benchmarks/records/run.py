@@ -191,9 +191,9 @@ class Run:
         from benchmarks.measure.metrics import metrics_for  # brings pandas, which a list of runs does without
 
         classes = self.kind != "rec"
-        table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores"] if classes else [])])
-        frame = table.select(_MEASURED).to_pandas()
-        if classes:
+        table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores", "candidate_correct"] if classes else [])])
+        frame = table.select([*_MEASURED, *(["candidate_correct"] if classes else [])]).to_pandas()
+        if classes and not frame["candidate_correct"].map(len).any():  # else each query has texts of its own
             frame["top5"] = _within_five(table)
         kept = table.select(_KEPT)
         for name in ("group", "slice", "status"):  # each word once
