@@ -132,7 +132,7 @@ def _class_figures(frame: pd.DataFrame) -> dict[str, float | None]:
     if not len(rows):
         return dict.fromkeys(("top1", "top5", "class_mean_top1", "class_mean_top5"))
     if _own_candidates(rows):
-        return dict.fromkeys(("top5", "class_mean_top1", "class_mean_top5")) | {"top1": float(rows["correct"].mean())}
+        return dict.fromkeys(("top5", "class_mean_top1", "class_mean_top5")) | {"top1": float(_right(rows, 1).mean())}
     top1, top5 = _right(rows, 1), _right(rows, 5)
     return {
         "top1": float(top1.mean()),

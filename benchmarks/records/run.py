@@ -35,7 +35,7 @@ _KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
 _MEASURED = [*_KEPT, "target", "margin", "oracle", "chance", "ties", "tie_accuracy", "dropped", "outside", "fallback"]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
-EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})
+EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids"})
 
 
 @dataclass(frozen=True, eq=False)

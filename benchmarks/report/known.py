@@ -43,6 +43,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
         for name in _REFERRING
     },
     ("RegionClassification", "shapes"): ["benchmarks.data.shapes.ClassifiedShapes"],
+    ("RegionClassification", "shapes_regions"): ["benchmarks.data.shapes.ShapeRegions"],
     ("RegionClassification", "cub"): ["benchmarks.data.cub.CUB"],
     ("RegionClassification", "imagenet_s"): ["benchmarks.data.imagenet_s.ImageNetS"],
     ("RegionClassification", "stanford_dogs"): ["benchmarks.data.stanford_dogs.StanfordDogs"],
