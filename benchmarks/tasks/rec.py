@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from benchmarks.data.boxes import inside
 from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
 from benchmarks.tasks import Combine, combined, rows
 from falip import Region
-from falip.regions import Box, ImageSize, clip_box
+from falip.regions import Box, clip_box
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,6 @@ class ReferringExpressions:
 def area(box: Box) -> float:
     """Area of a box in square pixels."""
     return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
-
-
-def inside(box: Box, image_size: ImageSize) -> Box:
-    """The box clipped to the image; one that has no area there becomes the pixel next to it."""
-    x0, y0, x1, y1 = clip_box(box, image_size)
-    if x1 > x0 and y1 > y0:
-        return x0, y0, x1, y1
-    x0, y0 = min(x0, image_size[0] - 1.0), min(y0, image_size[1] - 1.0)
-    return x0, y0, max(x1, x0 + 1.0), max(y1, y0 + 1.0)
 
 
 def iou(candidates: tuple[Box, ...], targets: tuple[Box, ...]) -> np.ndarray:
