@@ -13,6 +13,7 @@ from benchmarks.data.boxes import check_frame, check_unit
 from benchmarks.data.files import check_choice, check_contract, data_folder, fingerprint, first_existing, sha256
 from benchmarks.data.images import picture_reader, read_image
 from benchmarks.data.referents import ImageReferents, Referent, group_by_image, read_detections
+from benchmarks.data.reviewed import ROWS, Review, read_review, reviewed
 from benchmarks.data.samples import Picture, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
@@ -55,6 +56,8 @@ class ReferringDataset(ABC):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
+        review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
+            all with their verdicts as slices. The verdicts lie in `ref_l4/refcocos_annotation_reviewed/`.
 
     Raises:
         UserError: If a value is not offered, or when read: if a file is missing, broken, or not what it
@@ -70,12 +73,14 @@ class ReferringDataset(ABC):
         contract: bool = True,
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
+        review: str = "all",
     ) -> None:
+        check_choice(review, ROWS, "The choice of rows", "task.rows")
         check_choice(name, NAMES, "The data set", "task.dataset.name")
         check_choice(split, [s for n, s in CONTRACTS if n == name], f"The split of {name}", "task.split")
         check_choice(proposals, PROPOSALS, "The kind of proposals", "task.proposals")
         self.name, self.split, self.proposals = name, split, proposals
-        self.root, self.contract, self.accept_outside = Path(root), contract, accept_outside
+        self.root, self.contract, self.accept_outside, self.review = Path(root), contract, accept_outside, review
         self.mend = f"python -m scripts.data {name}"
         self.reader = picture_reader(megapixels, self.mend)
 
@@ -105,8 +110,23 @@ class ReferringDataset(ABC):
     def _proposals_file(self) -> Path:
         return self.file(f"{FILE_NAMES[self.name]}_dets_dict.json", "proposals file")
 
+    @property
+    def _review_file(self) -> Path:
+        name = f"refcocos_annotation_reviewed/{FILE_NAMES[self.name]}_{self.split}_reviewed.json"
+        paths = [self.folder / "ref_l4" / name, self.folder / name]
+        return first_existing(paths, "file of verdicts", "python -m scripts.data ref_l4")
+
+    @cached_property
+    def _review(self) -> Review:
+        return read_review(self._review_file, self._every_image, "python -m scripts.data ref_l4")
+
     @cached_property
     def _images(self) -> tuple[ImageReferents, ...]:
+        """Those of which something is asked."""
+        return self._every_image if self.review == "all" else reviewed(self._every_image, self._review, self.review)
+
+    @cached_property
+    def _every_image(self) -> tuple[ImageReferents, ...]:
         detections = read_detections(self._proposals_file, self.mend) if self.proposals == "detected" else None
         images = group_by_image(self._referents(), detections, self.mend)
         queries = sum(len(image.queries) for image in images)
@@ -163,7 +183,11 @@ class ReferringDataset(ABC):
         sources = dict(self._sources)
         if self.proposals == "detected":
             sources[self._proposals_file.name] = sha256(self._proposals_file)
+        review = {} if self.review == "all" else {"review": {"rows": self.review, **self._review.identity}}
+        if review:
+            sources[self._review_file.name] = sha256(self._review_file)
         return {
+            **review,
             "name": self.name,
             "split": self.split,
             "proposals": self.proposals,

@@ -48,6 +48,7 @@ class RefCOCORows(ReferringDataset):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
+        review: See `ReferringDataset`.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class RefCOCORows(ReferringDataset):
         contract: bool = True,
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
+        review: str = "all",
     ) -> None:
-        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels)
+        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels, review)
         self.rows, self.revision = rows, revision
 
     @cached_property

@@ -272,8 +272,8 @@ class Job:
 
 
 def describe_rules(task: Any) -> dict[str, Any]:
-    """The parameters of a task, without its data set, which describes itself."""
-    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template")}
+    """The parameters of a task, without its data set, which describes itself, the rows that it asks included."""
+    rules = {name: value for name, value in vars(task).items() if name not in ("dataset", "template", "rows")}
     return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 
 

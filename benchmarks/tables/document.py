@@ -15,6 +15,7 @@ from benchmarks.records.run import Run
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
+from benchmarks.tables.reviewed import reviewed_grid
 
 _KINDS = {
     "rec": "Referring expression comprehension",
@@ -44,6 +45,7 @@ def document(
     grids = [
         _main(table),
         _paired(table),
+        reviewed_grid(table, _row_names(table), _row_header(table)),
         _slices(table),
         _groups(table),
         _classes(table),

@@ -31,6 +31,7 @@ class ReferringExpressions:
         iou_strict: Whether it must lie above the threshold (the code of FALIP and ReCLIP) or may equal it (their papers).
         min_area: Candidates whose share of the image's area is not above this are dropped; if none is left, all are kept.
         limit: Number of samples of a seeded subset, or None for all.
+        rows: "all", "reviewed" or "flagged"; which expressions the data set asks.
     """
 
     dataset: Dataset
@@ -42,14 +43,16 @@ class ReferringExpressions:
     iou_strict: bool = True
     min_area: float = 0.0
     limit: int | None = None
+    rows: str = "all"
     version: ClassVar[int] = 1
 
     def pictures(self, sample: Sample) -> list[Picture]:
         """The image with the regions of the candidates that are kept, clipped to it."""
         picture = sample.pictures[0]
         size = picture.image.size
-        kept = self.kept(sample)
-        return [Picture(picture.image, tuple(Region.from_box(*inside(sample.boxes[i], size)) for i in kept))]
+        masks = {i: region.mask for i, region in enumerate(picture.regions)}
+        kept = (Region((inside(sample.boxes[i], size),), masks.get(i)) for i in self.kept(sample))
+        return [Picture(picture.image, tuple(kept))]
 
     def texts(self, sample: Sample) -> list[str]:
         """All expressions of the image."""
