@@ -28,10 +28,12 @@ def prompts() -> Mapping[str, type]:
 def tasks() -> Mapping[str, type]:
     """Every task by its name."""
     from benchmarks.tasks.classification import Recognition, RegionClassification
+    from benchmarks.tasks.none import ReferringOrNone
     from benchmarks.tasks.pointcloud import PointCloudRecognition
     from benchmarks.tasks.rec import ReferringExpressions
 
-    return {cls.__name__: cls for cls in (PointCloudRecognition, Recognition, ReferringExpressions, RegionClassification)}
+    known = (PointCloudRecognition, Recognition, ReferringExpressions, ReferringOrNone, RegionClassification)
+    return {cls.__name__: cls for cls in known}
 
 
 # Each data set by its task, its name and the arguments that only it takes; imported when it is needed.
@@ -42,6 +44,9 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
         ("ReferringExpressions", name): ["benchmarks.data.refcoco.RefCOCO", "benchmarks.data.refcoco_rows.RefCOCORows"]
         for name in _REFERRING
     },
+    ("ReferringExpressions", "ref_l4"): ["benchmarks.data.ref_l4.RefL4"],
+    ("ReferringExpressions", "refcoco_m"): ["benchmarks.data.refcoco_m.RefCOCOM"],
+    ("ReferringOrNone", "grefcoco"): ["benchmarks.data.grefcoco.GRefCOCO"],
     ("RegionClassification", "shapes"): ["benchmarks.data.shapes.ClassifiedShapes"],
     ("RegionClassification", "shapes_regions"): ["benchmarks.data.shapes.ShapeRegions"],
     ("RegionClassification", "cub"): ["benchmarks.data.cub.CUB"],

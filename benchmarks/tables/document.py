@@ -16,6 +16,7 @@ from benchmarks.tables.beside import Place, average_groups, averages, beside, me
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
 from benchmarks.tables.reviewed import reviewed_grid
+from benchmarks.tables.thresholds import threshold_grid
 
 _KINDS = {
     "rec": "Referring expression comprehension",
@@ -46,6 +47,7 @@ def document(
         _main(table),
         _paired(table),
         reviewed_grid(table, _row_names(table), _row_header(table)),
+        threshold_grid(table, _row_names(table), _row_header(table)),
         _slices(table),
         _groups(table),
         _classes(table),
