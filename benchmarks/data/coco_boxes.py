@@ -99,7 +99,9 @@ class BoxDataset(RegionDataset):
 
 
 class COCOBoxes(BoxDataset):
-    """Every annotated box of COCO 2017, split `val`; files `annotations/instances_val2017.json` and `val2017/*.jpg`.
+    """Every annotated box of COCO 2017, split `val`.
+
+    Files: `instances_val2017.json` in `coco_2017/` or `annotations/`, and `val2017/*.jpg`.
 
     FG-CLIP v1.0, fgclip/eval/in_1K/coco_box_cls.py, lines 41 to 138: 80 names in the order of the file, every annotation.
 
@@ -136,7 +138,7 @@ class COCOBoxes(BoxDataset):
     def annotations(self) -> Path:
         """COCO's file of instances."""
         name = f"instances_{self.split}2017.json"
-        paths = [self.data_root / "annotations" / name, self.data_root / name]
+        paths = [self.data_root / folder / name for folder in ("coco_2017", "annotations", ".")]
         return first_existing(paths, "annotation file", self.mend)
 
     @property

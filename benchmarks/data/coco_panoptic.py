@@ -42,8 +42,8 @@ class _Category(NamedTuple):
 class COCOPanoptic(RegionDataset):
     """Segments of COCO 2017, split `val`; the slice of a query says whether it is a thing or stuff.
 
-    Files: `annotations/panoptic_val2017.json`, segments as PNG in `annotations/panoptic_val2017/` (both may lie in the data
-    folder itself), pictures in `val2017/`. Defaults are those of CLIPSelf (src/training/data.py, lines 284 to 387;
+    Files: `panoptic_val2017.json` and segments as PNG in `panoptic_val2017/`, both in `coco_panoptic/` or `annotations/`,
+    and pictures in `val2017/`. Defaults are those of CLIPSelf (src/training/data.py, lines 284 to 387;
     coco_api.py, lines 65 to 113): a label is the rank of its category's id, so that 80 things come before 53 kinds of
     stuff.
 
@@ -98,8 +98,8 @@ class COCOPanoptic(RegionDataset):
         return first_existing([folder / name for folder in self._folders], "annotation file", self.mend)
 
     @property
-    def _folders(self) -> tuple[Path, Path]:
-        return self.data_root / "annotations", self.data_root
+    def _folders(self) -> tuple[Path, ...]:
+        return self.data_root / "coco_panoptic", self.data_root / "annotations", self.data_root
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -185,7 +185,9 @@ class COCOPanoptic(RegionDataset):
         if self.region == "box" and things:
             return super()._regions(item, image)
         name = f"panoptic_{self.split}2017"
-        folder = first_existing([folder / name for folder in self._folders], "folder of segments", self.mend)
+        packed = self._folders[0] / f"{name}.zip"
+        mend = f"python -m zipfile -e {packed} {packed.parent}" if packed.exists() else self.mend
+        folder = first_existing([folder / name for folder in self._folders], "folder of segments", mend)
         path = existing(folder / f"{item.path.stem}.png", "file of segments", self.mend)
         ids = mask_ids(self.reader.stored(path, "file of segments"))
         if ids.shape != (image.height, image.width):

@@ -37,6 +37,7 @@ NAMES = tuple(dict.fromkeys(name for name, _ in CONTRACTS))
 # The files of RefCOCO+ carry a plus sign, which is awkward in a configuration's name.
 FILE_NAMES = {"refcoco": "refcoco", "refcoco_plus": "refcoco+", "refcocog": "refcocog"}
 PROPOSALS = ("gt", "detected")
+_REVIEW_MEND = "python -m scripts.data ref_l4_reviewed"
 
 
 class ReferringDataset(ABC):
@@ -57,7 +58,7 @@ class ReferringDataset(ABC):
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
         review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
-            all with their verdicts as slices. The verdicts lie in `ref_l4/refcocos_annotation_reviewed/`.
+            all with their verdicts as slices. The verdicts lie in `ref_l4_reviewed/`.
 
     Raises:
         UserError: If a value is not offered, or when read: if a file is missing, broken, or not what it
@@ -112,13 +113,13 @@ class ReferringDataset(ABC):
 
     @property
     def _review_file(self) -> Path:
-        name = f"refcocos_annotation_reviewed/{FILE_NAMES[self.name]}_{self.split}_reviewed.json"
-        paths = [self.folder / "ref_l4" / name, self.folder / name]
-        return first_existing(paths, "file of verdicts", "python -m scripts.data ref_l4")
+        name = f"{FILE_NAMES[self.name]}_{self.split}_reviewed.json"
+        folders = ("ref_l4_reviewed", "ref_l4/refcocos_annotation_reviewed", "refcocos_annotation_reviewed")
+        return first_existing([self.folder / folder / name for folder in folders], "file of verdicts", _REVIEW_MEND)
 
     @cached_property
     def _review(self) -> Review:
-        return read_review(self._review_file, self._every_image, "python -m scripts.data ref_l4")
+        return read_review(self._review_file, self._every_image, _REVIEW_MEND)
 
     @cached_property
     def _images(self) -> tuple[ImageReferents, ...]:
