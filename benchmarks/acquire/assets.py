@@ -262,11 +262,11 @@ def _unpack_beside(target: Path, asset: Asset, archive: Archive, staging: Path) 
     own = staging / "unpacking"
     shutil.rmtree(own, ignore_errors=True)
     try:
-        if archive.packed:
-            unpack.unpack(target, own, archive.only, _most(archive.unpacked))
-        else:
+        if archive.plain:
             disk.make_folder(own)
             shutil.copyfile(target, own / archive.file)
+        else:
+            unpack.unpack(target, own, archive.only, _most(archive.unpacked))
         inner = f"**/{asset.inner}/**/*" if asset.inner and any(own.glob(f"**/{asset.inner}")) else "**/*"
         files = sorted(path.relative_to(own).as_posix() for path in own.glob(inner) if path.is_file())
         for name, fault in pictures.broken(own, files).items():

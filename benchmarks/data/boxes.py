@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from falip.errors import UserError
-from falip.regions import Box, ImageSize, ends_outside, in_unit_square
+from falip.regions import Box, ImageSize, clip_box, ends_outside, in_unit_square
 
 log = logging.getLogger(__name__)
 
@@ -71,3 +71,12 @@ def check_frame(
             f"the parts inside: {ACCEPT_SWITCH}"
         )
     log.warning("%s; the parts inside are taken.", found)
+
+
+def inside(box: Box, image_size: ImageSize) -> Box:
+    """The box clipped to the image; one that has no area there becomes the pixel next to it."""
+    x0, y0, x1, y1 = clip_box(box, image_size)
+    if x1 > x0 and y1 > y0:
+        return x0, y0, x1, y1
+    x0, y0 = min(x0, image_size[0] - 1.0), min(y0, image_size[1] - 1.0)
+    return x0, y0, max(x1, x0 + 1.0), max(y1, y0 + 1.0)

@@ -14,6 +14,7 @@ from benchmarks.data.files import check_choice, check_contract, data_folder, fin
 from benchmarks.data.images import picture_reader, read_image
 from benchmarks.data.masks import ANNOTATED, AnnotatedMasks, MaskFile
 from benchmarks.data.referents import ImageReferents, Referent, group_by_image, read_detections
+from benchmarks.data.reviewed import ROWS, Review, read_review, reviewed
 from benchmarks.data.samples import Picture, Sample, SampleInfo, SplitContract
 from falip import Region
 from falip.errors import UserError
@@ -38,6 +39,7 @@ NAMES = tuple(dict.fromkeys(name for name, _ in CONTRACTS))
 # The files of RefCOCO+ carry a plus sign, which is awkward in a configuration's name.
 FILE_NAMES = {"refcoco": "refcoco", "refcoco_plus": "refcoco+", "refcocog": "refcocog"}
 PROPOSALS = ("gt", "detected")
+_REVIEW_MEND = "python -m scripts.data ref_l4_reviewed"
 
 
 class ReferringDataset(ABC):
@@ -58,6 +60,8 @@ class ReferringDataset(ABC):
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
         masks: File of the candidates' masks (`MaskFile`); "annotations" for those of annotated objects; None for none.
+        review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
+            all with their verdicts as slices. The verdicts lie in `ref_l4_reviewed/`.
 
     Raises:
         UserError: If a value is not offered, or when read: if a file is missing, broken, or not what it
@@ -74,12 +78,14 @@ class ReferringDataset(ABC):
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
         masks: str | None = None,
+        review: str = "all",
     ) -> None:
+        check_choice(review, ROWS, "The choice of rows", "task.rows")
         check_choice(name, NAMES, "The data set", "task.dataset.name")
         check_choice(split, [s for n, s in CONTRACTS if n == name], f"The split of {name}", "task.split")
         check_choice(proposals, PROPOSALS, "The kind of proposals", "task.proposals")
         self.name, self.split, self.proposals = name, split, proposals
-        self.root, self.contract, self.accept_outside = Path(root), contract, accept_outside
+        self.root, self.contract, self.accept_outside, self.review = Path(root), contract, accept_outside, review
         if masks == ANNOTATED and proposals != "gt":
             raise UserError(
                 f"task.masks={ANNOTATED} are the outlines of annotated objects, and task.proposals={proposals} are others: "
@@ -125,8 +131,23 @@ class ReferringDataset(ABC):
     def _proposals_file(self) -> Path:
         return self.file(f"{FILE_NAMES[self.name]}_dets_dict.json", "proposals file")
 
+    @property
+    def _review_file(self) -> Path:
+        name = f"{FILE_NAMES[self.name]}_{self.split}_reviewed.json"
+        folders = ("ref_l4_reviewed", "ref_l4/refcocos_annotation_reviewed", "refcocos_annotation_reviewed")
+        return first_existing([self.folder / folder / name for folder in folders], "file of verdicts", _REVIEW_MEND)
+
+    @cached_property
+    def _review(self) -> Review:
+        return read_review(self._review_file, self._every_image, _REVIEW_MEND)
+
     @cached_property
     def _images(self) -> tuple[ImageReferents, ...]:
+        """Those of which something is asked."""
+        return self._every_image if self.review == "all" else reviewed(self._every_image, self._review, self.review)
+
+    @cached_property
+    def _every_image(self) -> tuple[ImageReferents, ...]:
         detections = read_detections(self._proposals_file, self.mend) if self.proposals == "detected" else None
         images = group_by_image(self._referents(), detections, self.mend)
         queries = sum(len(image.queries) for image in images)
@@ -188,8 +209,12 @@ class ReferringDataset(ABC):
         if self.proposals == "detected":
             sources[self._proposals_file.name] = sha256(self._proposals_file)
         masks = {} if self._masks is None else {"masks": self._masks.identity}
+        review = {} if self.review == "all" else {"review": {"rows": self.review, **self._review.identity}}
+        if review:
+            sources[self._review_file.name] = sha256(self._review_file)
         return {
             **masks,
+            **review,
             "name": self.name,
             "split": self.split,
             "proposals": self.proposals,

@@ -48,6 +48,7 @@ class RefCOCORows(ReferringDataset):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
+        review: See `ReferringDataset`.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class RefCOCORows(ReferringDataset):
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
         masks: str | None = None,
+        review: str = "all",
     ) -> None:
-        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels, masks)
+        super().__init__(name, root, split, proposals, contract, accept_outside, megapixels, masks, review)
         self.rows, self.revision = rows, revision
 
     @cached_property

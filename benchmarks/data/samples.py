@@ -17,11 +17,14 @@ class Query:
     """One question about a sample.
 
     Attributes:
-        id: Unique in the data set: one for each expression, or for each picture to classify.
+        id: Unique in the data set: one for each expression, or for each picture or region to classify.
         text: The expression, or the name of the right class, without any template.
         targets: For REC the gold boxes of the referent (x0, y0, x1, y1 in pixels); empty otherwise.
-        label: For recognition the index of the right class; -1 for REC.
+        label: For recognition the index of the right class, or of the right one of `texts`; -1 for REC.
         slice: What tables break results down by ("colour", "waterbird on land"), or "".
+        region: For recognition the place, among all regions of the sample, of the one that is asked about; None for all
+            of them together, as of the depth maps of one object.
+        texts: For recognition what this query alone has to choose from; empty where that is the classes.
     """
 
     id: str
@@ -29,6 +32,8 @@ class Query:
     targets: tuple[Box, ...] = ()
     label: int = -1
     slice: str = ""
+    region: int | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +51,7 @@ class Sample:
     Attributes:
         id: Unique in the data set; the cluster for intervals (the image).
         pictures: One for an image; six for the depth maps of an object.
-        queries: All expressions of the image, so that its regions are encoded once.
+        queries: All expressions or regions of the image, so that it is encoded once.
         boxes: For REC the candidates as the data set has them (x0, y0, x1, y1), before any is dropped.
         fallback: True where the candidates are missing and the whole image stands in.
     """

@@ -101,9 +101,51 @@ class ClassifiedShapes:
         scene, target, name = shapes.classification_scene(i)
         mask = scene.masks[target]
         region = Region.from_mask(mask) if self.region == "mask" else Region.from_box(*scene.objects[target].box)
-        held_out = "held-out pair" if name in shapes.HELD_OUT_CLASSES else "seen pair"
-        query = Query(_scene_id(i), name, label=shapes.CLASS_NAMES.index(name), slice=held_out)
+        query = Query(_scene_id(i), name, label=shapes.CLASS_NAMES.index(name), slice=_pair(name))
         return Sample(query.id, (Picture(scene.image, (region,)),), (query,))
+
+
+class ShapeRegions(ClassifiedShapes):
+    """The same scenes with a question about each of their objects, so that one picture has many regions.
+
+    Args:
+        scenes: Number of scenes; fewer are the first of more.
+        split: "test"; training scenes are drawn by other seeds.
+        region: The objects' boxes, or their exact masks.
+    """
+
+    def __init__(
+        self, scenes: int = shapes.REGION_SCENES, split: str = "test", region: Literal["box", "mask"] = "box"
+    ) -> None:
+        super().__init__(scenes, split, region)
+
+    @cached_property
+    def index(self) -> list[SampleInfo]:
+        """All scenes, without drawing them."""
+        counts = [len(shapes.classification_labels(i)) for i in range(self.scenes)]
+        return [SampleInfo(_scene_id(i), count, count) for i, count in enumerate(counts)]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The generator and its version, and the form of the regions."""
+        return {**super().identity, "name": "shapes_regions"}
+
+    def load(self, i: int) -> Sample:
+        """Scene `i`, drawn, with the class of each of its objects."""
+        scene = shapes.classification_scene(i)[0]
+        queries = []
+        for place, label in enumerate(shapes.classification_labels(i)):
+            name = shapes.CLASS_NAMES[label]
+            queries.append(Query(f"{_scene_id(i)}/{place}", name, label=label, slice=_pair(name), region=place))
+        if self.region == "mask":
+            regions = tuple(Region.from_mask(mask) for mask in scene.masks)
+        else:
+            regions = tuple(Region.from_box(*thing.box) for thing in scene.objects)
+        return Sample(_scene_id(i), (Picture(scene.image, regions),), tuple(queries))
+
+
+def _pair(name: str) -> str:
+    return "held-out pair" if name in shapes.HELD_OUT_CLASSES else "seen pair"
 
 
 def _scene_id(i: int) -> str:

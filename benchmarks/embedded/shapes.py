@@ -18,8 +18,9 @@ from benchmarks.embedded.drawing import (
 )
 
 __all__ = [
-    "CLASSIFICATION_SCENES", "CLASS_NAMES", "HELD_OUT_CLASSES", "REC_SCENES", "SLICES", "VERSION",
-    "Query", "RecScene", "Scene", "SceneObject", "classification_scene", "rec_queries", "rec_scene",
+    "CLASSIFICATION_SCENES", "CLASS_NAMES", "HELD_OUT_CLASSES", "REC_SCENES", "REGION_SCENES", "SLICES", "VERSION",
+    "Query", "RecScene", "Scene", "SceneObject", "classification_labels", "classification_scene", "rec_queries",
+    "rec_scene",
 ]  # fmt: skip
 
 # Raised whenever a change can move a number measured on these scenes.
@@ -27,6 +28,7 @@ VERSION = 1
 
 REC_SCENES = 600
 CLASSIFICATION_SCENES = 2016
+REGION_SCENES = 480
 SLICES = ("colour", "shape", "texture", "size", "pair", "held-out pair")
 
 # First elements of the seeds, so that the tasks and the training never share a scene.
@@ -177,6 +179,17 @@ def classification_scene(index: int) -> tuple[Scene, int, str]:
     Returns:
         The scene, the index of the target in its objects, and the target's name from `CLASS_NAMES`.
     """
+    labels, specs, target = _classification_plan(index)
+    return draw_scene(specs, [_CLASSIFICATION_STREAM, index, 1]), target, CLASS_NAMES[labels[target]]
+
+
+def classification_labels(index: int) -> tuple[int, ...]:
+    """The class of every object of scene `index`, in the scene's order, without drawing it."""
+    return tuple(_classification_plan(index)[0])
+
+
+def _classification_plan(index: int) -> tuple[list[int], list[ObjectSpec], int]:
+    """Classes and objects in the scene's order, and the place of the target."""
     rng = np.random.default_rng([_CLASSIFICATION_STREAM, index])
     label = index % len(_CLASSES)
     others = [i for i in range(len(_CLASSES)) if i != label]
@@ -186,5 +199,4 @@ def classification_scene(index: int) -> tuple[Scene, int, str]:
     for i in order:
         texture, colour, shape = _CLASSES[labels[i]]
         specs.append(ObjectSpec(colour, shape, texture, SIZES[int(rng.integers(2))]))
-    scene = draw_scene(specs, [_CLASSIFICATION_STREAM, index, 1])
-    return scene, order.index(0), CLASS_NAMES[label]
+    return [labels[i] for i in order], specs, order.index(0)

@@ -67,6 +67,9 @@ def classification_metrics(frame: pd.DataFrame, group_shares: Mapping[str, float
         UserError: If a group of the records has no share.
     """
     figures = {**_common(frame), **_class_figures(frame)}
+    means = class_means(frame)
+    if means:
+        figures["class_means"] = means
     if group_shares is not None:
         figures["groups"] = _group_figures(figures["slices"], group_shares)
     return figures
@@ -134,16 +137,84 @@ def _class_figures(frame: pd.DataFrame) -> dict[str, float | None]:
     rows = scored(frame)
     if not len(rows):
         return dict.fromkeys(("top1", "top5", "class_mean_top1", "class_mean_top5"))
-    labels = rows["target"].to_numpy(dtype=np.int64)
-    top1 = rows["correct"].to_numpy(dtype=np.float64)
-    known = "top5" in rows  # of a run on disk, whose scores are not kept in memory
-    top5 = np.asarray(rows["top5"] if known else within_top(score_matrix(rows), labels, 5), dtype=np.float64)
+    if _own_candidates(rows):
+        return dict.fromkeys(("top5", "class_mean_top1", "class_mean_top5")) | {"top1": float(_right(rows, 1).mean())}
+    top1, top5 = _right(rows, 1), _right(rows, 5)
     return {
         "top1": float(top1.mean()),
         "top5": float(top5.mean()),
-        "class_mean_top1": _class_mean(top1, labels),
-        "class_mean_top5": _class_mean(top5, labels),
+        "class_mean_top1": _mean_of(per_class_accuracy(rows, 1)),
+        "class_mean_top5": _mean_of(per_class_accuracy(rows, 5)),
     }
+
+
+def per_class_accuracy(records: pd.DataFrame, k: int) -> dict[int, float]:
+    """For each class that is present, the share of its queries whose right class is among the k best.
+
+    Args:
+        records: Of recognition with one list of classes; only scored ones count. The column `top5` of a run on disk
+            stands in for scores where k is 5.
+        k: 1 for accuracy; ties go to the lowest index.
+    """
+    rows = scored(records)
+    labels, right = rows["target"].to_numpy(dtype=np.int64), _right(rows, k)
+    return {int(label): float(right[labels == label].mean()) for label in np.unique(labels)}
+
+
+def class_means(records: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Top 1 and top 5 over queries and their means over classes (macc), for each slice of the classes ("thing", "stuff").
+
+    CLIPSelf rounds the accuracy of each class to half precision before it takes the mean (src/training/zero_shot.py, lines
+    140 to 174): `macc1_float16` and `macc5_float16`.
+
+    Args:
+        records: Of recognition.
+
+    Returns:
+        For each slice its number of classes and its figures; {} where slices do not part the classes, that is where
+        there are none, or a class has queries in two of them.
+    """
+    rows = scored(records)
+    names = np.asarray(rows["slice"].astype(object).fillna(""), dtype=object)
+    slices = sorted(set(names) - {""})
+    if not slices or _own_candidates(rows):
+        return {}
+    labels = rows["target"].to_numpy(dtype=np.int64)
+    if len(set(zip(labels, names, strict=True))) > len(np.unique(labels)):
+        return {}
+    return {name: _class_mean_figures(rows.loc[names == name]) for name in slices}
+
+
+def _class_mean_figures(rows: pd.DataFrame) -> dict[str, Any]:
+    figures: dict[str, Any] = {"n": len(rows)}
+    for k in (1, 5):
+        classes = per_class_accuracy(rows, k)
+        rounded = {label: float(np.float16(value)) for label, value in classes.items()}
+        figures |= {
+            "classes": len(classes),
+            f"top{k}": float(_right(rows, k).mean()),
+            f"macc{k}": _mean_of(classes),
+            f"macc{k}_float16": _mean_of(rounded),
+        }
+    return figures
+
+
+def _right(rows: pd.DataFrame, k: int) -> NDArray[np.float64]:
+    """Whether the right class is among the k best."""
+    if k == 1:
+        return rows["correct"].to_numpy(dtype=np.float64)
+    if k == 5 and "top5" in rows:  # of a run on disk, whose scores are not kept in memory
+        return np.asarray(rows["top5"], dtype=np.float64)
+    return within_top(score_matrix(rows), rows["target"].to_numpy(dtype=np.int64), k).astype(np.float64)
+
+
+def _own_candidates(rows: pd.DataFrame) -> bool:
+    """Whether queries have texts of their own, so that an index is no class."""
+    return "candidate_correct" in rows and any(len(flags) for flags in rows["candidate_correct"])
+
+
+def _mean_of(classes: Mapping[int, float]) -> float:
+    return float(np.mean(list(classes.values())))
 
 
 def score_matrix(rows: pd.DataFrame) -> NDArray[np.float32]:
@@ -166,10 +237,6 @@ def within_top(scores: NDArray[np.float32], labels: NDArray[np.int64], k: int) -
     earlier = np.arange(scores.shape[1])[None, :] < labels[:, None]
     ahead = (scores > own) | ((scores == own) & earlier)
     return ahead.sum(axis=1) < k
-
-
-def _class_mean(right: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def _group_figures(slices: Mapping[str, Mapping[str, Any]], shares: Mapping[str, float]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ _MEASURED = [
 ]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
-EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "pointcloud/solids"})
+EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +221,9 @@ class Run:
         from benchmarks.measure.metrics import metrics_for  # brings pandas, which a list of runs does without
 
         classes = self.kind != "rec"
-        table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores"] if classes else [])])
-        frame = table.select(_MEASURED).to_pandas()
-        if classes:
+        table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores", "candidate_correct"] if classes else [])])
+        frame = table.select([*_MEASURED, *(["candidate_correct"] if classes else [])]).to_pandas()
+        if classes and not frame["candidate_correct"].map(len).any():  # else each query has texts of its own
             frame["top5"] = _within_five(table)
         kept = table.select(_KEPT)
         for name in ("group", "slice", "status"):  # each word once

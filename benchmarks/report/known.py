@@ -28,10 +28,12 @@ def prompts() -> Mapping[str, type]:
 def tasks() -> Mapping[str, type]:
     """Every task by its name."""
     from benchmarks.tasks.classification import Recognition, RegionClassification
+    from benchmarks.tasks.none import ReferringOrNone
     from benchmarks.tasks.pointcloud import PointCloudRecognition
     from benchmarks.tasks.rec import ReferringExpressions
 
-    return {cls.__name__: cls for cls in (PointCloudRecognition, Recognition, ReferringExpressions, RegionClassification)}
+    known = (PointCloudRecognition, Recognition, ReferringExpressions, ReferringOrNone, RegionClassification)
+    return {cls.__name__: cls for cls in known}
 
 
 # Each data set by its task, its name and the arguments that only it takes; imported when it is needed.
@@ -43,11 +45,19 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
         for name in _REFERRING
     },
     ("ReferringExpressions", "csv"): ["benchmarks.data.own.rec_csv.ReferringTable"],
+    ("ReferringExpressions", "ref_l4"): ["benchmarks.data.ref_l4.RefL4"],
+    ("ReferringExpressions", "refcoco_m"): ["benchmarks.data.refcoco_m.RefCOCOM"],
+    ("ReferringOrNone", "grefcoco"): ["benchmarks.data.grefcoco.GRefCOCO"],
     ("RegionClassification", "shapes"): ["benchmarks.data.shapes.ClassifiedShapes"],
+    ("RegionClassification", "shapes_regions"): ["benchmarks.data.shapes.ShapeRegions"],
     ("RegionClassification", "cub"): ["benchmarks.data.cub.CUB"],
     ("RegionClassification", "imagenet_s"): ["benchmarks.data.imagenet_s.ImageNetS"],
     ("RegionClassification", "stanford_dogs"): ["benchmarks.data.stanford_dogs.StanfordDogs"],
     ("RegionClassification", "waterbirds"): ["benchmarks.data.waterbirds.Waterbirds"],
+    ("RegionClassification", "coco_panoptic"): ["benchmarks.data.coco_panoptic.COCOPanoptic"],
+    ("RegionClassification", "coco_boxes"): ["benchmarks.data.coco_boxes.COCOBoxes"],
+    ("RegionClassification", "lvis_boxes"): ["benchmarks.data.lvis.LVISBoxes"],
+    ("RegionClassification", "fg_ovd"): ["benchmarks.data.fg_ovd.FGOVD"],
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],
     ("PointCloudRecognition", "scanobjectnn"): ["benchmarks.data.scanobjectnn.ScanObjectNN"],
     ("PointCloudRecognition", "solids"): ["benchmarks.data.solids.Solids"],

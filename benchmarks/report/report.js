@@ -116,7 +116,7 @@ function pictures(query, sample) {
   const rim = (corners) => rectangle(layer, corners, "rim");
   sample.boxes.forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
   (sample.region || []).forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
-  query.right.forEach((i) => { rim(sample.boxes[i]); rectangle(layer, sample.boxes[i], "answer"); });
+  query.right.filter((i) => sample.boxes[i]).forEach((i) => { rim(sample.boxes[i]); rectangle(layer, sample.boxes[i], "answer"); });
   if (sample.boxes.length && answer && answer.choice >= 0 && sample.boxes[answer.choice]) rectangle(layer, sample.boxes[answer.choice], "choice");
   sample.boxes.forEach((corners, i) => {
     const size = width / 22;

@@ -275,8 +275,8 @@ class Job:
 
 
 def describe_rules(task: Any) -> dict[str, Any]:
-    """The parameters of a task that are set, without its data set, which describes itself and the masks that it reads."""
-    left_out = ("dataset", "template", "masks")
+    """The parameters of a task that are set, but for its data set, which describes itself, its masks and its rows."""
+    left_out = ("dataset", "template", "masks", "rows")
     rules = {key: value for key, value in vars(task).items() if key not in left_out and value is not None}
     return describe(rules) | {"type": kind_of(task), "version": type(task).version}
 

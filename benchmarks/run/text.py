@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmarks.settings.identity import describe
 from falip import relations
 from falip.errors import UserError
+from falip.templates import SETS, check_template, phrasings
 from falip.texts import phrase, sample_texts
 from falip.views import Prompt
 
@@ -23,7 +24,9 @@ class TextProtocol:
     """How texts are phrased and scored.
 
     Attributes:
-        template: With "{}" where the expression or class name stands; a prompt's own template has precedence.
+        template: With "{}" where the expression or class name stands; a prompt's own template has precedence. Or several,
+            as the name of a set of `falip.templates` or a list: a text's embedding is then the mean of its phrases', each
+            of unit length.
         subtract: Number Q of other expressions whose mean score is subtracted; 0 for none. The RedCircle paper has 500.
             Where the pool is smaller all of it is taken; the run records the number.
         seed: Draws them from all expressions of the split, without replacement.
@@ -32,7 +35,7 @@ class TextProtocol:
             scored beside them, under the same template and with the same texts subtracted.
     """
 
-    template: str
+    template: str | Sequence[str]
     subtract: int = 0
     seed: int = 0
     leave_out_own: bool = False
@@ -42,8 +45,7 @@ class TextProtocol:
 
     def __post_init__(self) -> None:
         """Rejects a template that would give all classes the same text."""
-        if "{}" not in self.template:
-            raise UserError(f"text.template={self.template!r} has no {{}} to put the expression or class name in.")
+        check_template(self.template, "text.template")
         for name in ("subtract", "seed"):
             if getattr(self, name) < 0:
                 raise UserError(f"text.{name}={getattr(self, name)}: give a number from 0 on.")
@@ -70,6 +72,7 @@ class RunTexts:
         self._used: set[str] = set()
         if protocol.relations:
             relations.parse("")  # a model that does not fit spaCy is noticed before anything is encoded
+        self._averaged: dict[tuple[int, str], Tensor] = {}
 
     def embed(
         self, backbone: Backbone, texts: Sequence[str], own: Sequence[str] | None = None
@@ -95,6 +98,25 @@ class RunTexts:
         return self._encode(backbone, others) if others else None
 
     def _encode(self, backbone: Backbone, texts: Sequence[str]) -> Tensor:
-        phrases = phrase(texts, self._protocol.template, self._prompt)
+        template = self._prompt.text_template or self._protocol.template
+        if not isinstance(template, str) or template in SETS:
+            return self._averages(backbone, texts, template)
+        phrases = phrase(texts, template, self._prompt)
         self._used.update(phrases)
         return backbone.text_features(phrases).clone()
+
+    def _averages(self, backbone: Backbone, texts: Sequence[str], template: str | Sequence[str]) -> Tensor:
+        """The mean of the unit embeddings of each text's phrases, float32 (texts, D); worked out once for each text."""
+        import torch
+        from torch.nn.functional import normalize
+
+        known, own = self._averaged, id(backbone)
+        new = [text for text in dict.fromkeys(texts) if (own, text) not in known]
+        if new:
+            phrases = [phrasings(text, template) for text in new]
+            flat = [one for group in phrases for one in group]
+            self._used.update(flat)
+            features = normalize(backbone.text_features(flat).float(), dim=-1)
+            means = [group.mean(0) for group in features.split([len(group) for group in phrases])]
+            known |= {(own, text): normalize(mean, dim=-1) for text, mean in zip(new, means, strict=True)}
+        return torch.stack([known[own, text] for text in texts])

@@ -21,6 +21,8 @@ from benchmarks.records.run import Run
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
+from benchmarks.tables.reviewed import reviewed_grid
+from benchmarks.tables.thresholds import threshold_grid
 
 _KINDS = {
     "rec": "Referring expression comprehension",
@@ -47,7 +49,17 @@ def document(
         asked: Places whose published numbers are listed also where nothing was run.
     """
     title = _KINDS.get(table.kind, table.kind) + (": embedded benchmark" if table.embedded else "")
-    grids = [_main(table), _paired(table), _slices(table), _groups(table), _classes(table), _views(table)]
+    grids = [
+        _main(table),
+        _paired(table),
+        reviewed_grid(table, _row_names(table), _row_header(table)),
+        threshold_grid(table, _row_names(table), _row_header(table)),
+        _slices(table),
+        _groups(table),
+        _classes(table),
+        _class_means(table),
+        _views(table),
+    ]
     grids += [*beside(verdicts, asked), averages(table) if verdicts else None, _details(table)]
     return Document(title, _opening(table, command, notes), tuple(grid for grid in grids if grid is not None))
 
@@ -219,6 +231,31 @@ def _classes(table: Table) -> Grid | None:
     )
     header = ("Top 1", "Top 5", "Class mean top 1", "Class mean top 5")
     return Grid("Top 1 and top 5", (*_row_header(table), "Data", *header), body)
+
+
+def _class_means(table: Table) -> Grid | None:
+    found = {place: run.metrics["class_means"] for place, run in table.cells.items() if "class_means" in run.metrics}
+    if not found:
+        return None
+    names, keys = _row_names(table), ("macc1", "macc5", "macc1_float16", "macc5_float16", "top1", "top5")
+    body = tuple(
+        (
+            *names[row],
+            column.label,
+            name,
+            str(values["classes"]),
+            str(values["n"]),
+            *(formats.percent(values[k]) for k in keys),
+        )
+        for (row, column), slices in found.items()
+        for name, values in slices.items()
+    )
+    header = ("Data", "Slice", "Classes", "Queries", "macc1", "macc5", "macc1 (half)", "macc5 (half)", "Top 1", "Top 5")
+    note = (
+        "macc is the mean over the classes that are present of each one's top-1 or top-5 accuracy; half: each class's is "
+        "rounded to half precision first, as CLIPSelf does."
+    )
+    return Grid("Means over classes", (*_row_header(table), *header), body, before=(note,))
 
 
 def _views(table: Table) -> Grid | None:

@@ -13,6 +13,7 @@ from benchmarks.records.run import Run
 from benchmarks.tables.layout import Column, Paired, Row, Table
 
 _CLASS = ("top1", "top5", "class_mean_top1", "class_mean_top5")
+_CLASS_MEANS = ("classes", "top5", "macc1", "macc5", "macc1_float16", "macc5_float16")
 
 
 def cells_csv(table: Table) -> str:
@@ -22,8 +23,14 @@ def cells_csv(table: Table) -> str:
 
 def slices_csv(table: Table) -> str:
     """One row for each slice of each run; "" if there are no slices."""
+    keys = _CLASS_MEANS if any("class_means" in run.metrics for run in table.cells.values()) else ()
+
+    def means(run: Run, name: str) -> dict[str, Any]:
+        found = run.metrics.get("class_means", {}).get(name, {})
+        return {key: found.get(key) for key in keys}
+
     return _csv(
-        {**_place(row, column, run), "slice": name, **values}
+        {**_place(row, column, run), "slice": name, **values, **means(run, name)}
         for (row, column), run in table.cells.items()
         for name, values in run.metrics["slices"].items()
     )

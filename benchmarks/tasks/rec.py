@@ -9,12 +9,13 @@ from typing import ClassVar
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from benchmarks.data.boxes import inside
 from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
 from benchmarks.tasks import Combine, combined, rows
 from falip import Region
-from falip.regions import Box, ImageSize, clip_box
+from falip.regions import Box, clip_box
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ReferringExpressions:
         min_area: Candidates whose share of the image's area is not above this are dropped; if none is left, all are kept.
         limit: Number of samples of a seeded subset, or None for all.
         masks: Where the data set has the candidates' masks from, or None; the data set's identity says which they are.
+        rows: "all", "reviewed" or "flagged"; which expressions the data set asks.
     """
 
     dataset: Dataset
@@ -44,6 +46,7 @@ class ReferringExpressions:
     min_area: float = 0.0
     limit: int | None = None
     masks: str | None = None
+    rows: str = "all"
     version: ClassVar[int] = 1
 
     def pictures(self, sample: Sample) -> list[Picture]:
@@ -52,8 +55,9 @@ class ReferringExpressions:
 
     def picture(self, sample: Sample, candidates: Sequence[int]) -> Picture:
         """The image with the regions of some candidates, their boxes clipped to it."""
-        image, regions = sample.pictures[0].image, sample.pictures[0].regions
-        return Picture(image, tuple(Region((inside(sample.boxes[i], image.size),), regions[i].mask) for i in candidates))
+        image = sample.pictures[0].image
+        masks = {i: region.mask for i, region in enumerate(sample.pictures[0].regions)}
+        return Picture(image, tuple(Region((inside(sample.boxes[i], image.size),), masks.get(i)) for i in candidates))
 
     def texts(self, sample: Sample) -> list[str]:
         """All expressions of the image."""
@@ -109,15 +113,6 @@ class ReferringExpressions:
 def area(box: Box) -> float:
     """Area of a box in square pixels."""
     return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
-
-
-def inside(box: Box, image_size: ImageSize) -> Box:
-    """The box clipped to the image; one that has no area there becomes the pixel next to it."""
-    x0, y0, x1, y1 = clip_box(box, image_size)
-    if x1 > x0 and y1 > y0:
-        return x0, y0, x1, y1
-    x0, y0 = min(x0, image_size[0] - 1.0), min(y0, image_size[1] - 1.0)
-    return x0, y0, max(x1, x0 + 1.0), max(y1, y0 + 1.0)
 
 
 def iou(candidates: tuple[Box, ...], targets: tuple[Box, ...]) -> np.ndarray:

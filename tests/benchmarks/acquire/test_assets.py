@@ -95,6 +95,16 @@ def test_only_the_chosen_member_of_a_large_archive_is_kept(server, small, zip_of
     assert everything(options.root / "annotations") == ["instances_train2014.json", "manifest.json"]
 
 
+def test_files_that_are_no_archives_are_kept_as_they_are(server, small, options):
+    reviewed = small("ref_l4_reviewed")
+    for archive in reviewed.archives:
+        server.add(archive.file, b'{"annotation": []}')
+    acquire(reviewed, options)
+    names = [name for name in everything(options.root / "ref_l4_reviewed") if name != "manifest.json"]
+    assert len(names) == 8 and "refcoco+_testB_reviewed.json" in names
+    assert (options.root / "ref_l4_reviewed" / "refcocog_val_reviewed.json").read_bytes() == b'{"annotation": []}'
+
+
 def test_a_dry_run_says_all_and_writes_nothing(server, small, options):
     acquire(small("cub"), replace(options, dry_run=True, mirror="http://127.0.0.1:1/copies/"))
     said = "\n".join(options.said)

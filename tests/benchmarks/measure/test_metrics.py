@@ -10,8 +10,15 @@ from fake_runs import class_records, rec_records, unscored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.measure.decisions import decide_class
-from benchmarks.measure.metrics import classification_metrics, metrics_for, rec_metrics, within_top
+from benchmarks.measure.decisions import decide_class, decide_rec
+from benchmarks.measure.metrics import (
+    class_means,
+    classification_metrics,
+    metrics_for,
+    per_class_accuracy,
+    rec_metrics,
+    within_top,
+)
 from benchmarks.records.record import Record
 from falip import UserError
 
@@ -63,6 +70,46 @@ def test_class_means_weigh_classes_alike():
     rows = [answer(f"a{i}", 0, [1.0, 0.0]) for i in range(3)] + [answer("b", 1, [1.0, 0.0])]
     figures = classification_metrics(frame_of(rows))
     assert (figures["top1"], figures["class_mean_top1"], figures["class_mean_top5"]) == (0.75, 0.5, 1.0)
+
+
+def things_and_stuff() -> pd.DataFrame:
+    """Of eight classes 0, 1 and 7 are present: 0 has one of three right, 1 its only one, 7 none and within five."""
+    best = np.eye(8, dtype=np.float32)
+    rows = [answer("a", 0, list(best[0]), "thing"), answer("b", 0, list(best[1]), "thing")]
+    rows += [answer("c", 0, [0.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 7.0], "thing"), answer("d", 1, list(best[1]), "thing")]
+    return frame_of([*rows, answer("e", 7, [9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "stuff")])
+
+
+def test_macc_is_the_mean_over_classes_present_for_things_and_stuff_apart():
+    frame = things_and_stuff()
+    assert per_class_accuracy(frame, 1) == {0: pytest.approx(1 / 3), 1: 1.0, 7: 0.0}
+    assert per_class_accuracy(frame, 5) == {0: pytest.approx(2 / 3), 1: 1.0, 7: 1.0}
+    things, stuff = (class_means(frame)[name] for name in ("thing", "stuff"))
+    assert (things["classes"], things["n"], stuff["classes"], stuff["n"]) == (2, 4, 1, 1)
+    assert things["macc1"] == pytest.approx(2 / 3) and things["macc5"] == pytest.approx(5 / 6)
+    assert (things["top1"], things["top5"]) == (0.5, 0.75)  # micro
+    assert (stuff["macc1"], stuff["macc5"]) == (0.0, 1.0)
+    assert classification_metrics(frame)["class_means"] == class_means(frame)
+
+
+def test_macc_in_half_precision_rounds_each_class_first():
+    things = class_means(things_and_stuff())["thing"]
+    third = float(np.float16(1 / 3))
+    assert third != 1 / 3 and things["macc1_float16"] == (third + 1) / 2
+
+
+def test_slices_that_do_not_part_the_classes_have_no_macc():
+    rows = [answer("a", 0, [1.0, 0.0], "land"), answer("b", 0, [1.0, 0.0], "water")]
+    assert class_means(frame_of(rows)) == {} and "class_means" not in classification_metrics(frame_of(rows))
+
+
+def test_captions_of_their_own_are_no_classes():
+    def asked(name, scores):
+        own = decide_rec(np.float32(scores), np.arange(len(scores)) == 0)
+        return Record(id=name, group=name, text="", slice="", component_scores=(), **vars(own))
+
+    figures = classification_metrics(frame_of([asked("a", [1.0, 0.0]), asked("b", [0.0, 1.0, 0.5])]))
+    assert (figures["accuracy"], figures["top1"], figures["top5"], figures["class_mean_top1"]) == (0.5, 0.5, None, None)
 
 
 def test_top_5_breaks_ties_by_index():

@@ -5,6 +5,7 @@ import falip
 from benchmarks.run.text import RunTexts, TextProtocol
 from falip import UserError
 from falip.scoring import feature_scores
+from falip.templates import phrasings
 
 POOL = ["the red dog", "the blue cat", "the dog", "a cat", "the left dog", "the red cat"]
 OWN = ["the dog", "a cat"]
@@ -88,3 +89,34 @@ def test_texts_that_were_cut_are_counted_for_this_run_only(backbone):
 def test_settings_without_a_meaning_are_errors(settings):
     with pytest.raises(UserError, match=f"text.{next(iter(settings))}"):
         TextProtocol(**{"template": "{}"} | settings)
+
+
+@pytest.mark.parametrize("template", ["vild63", "imagenet80", ["a photo of {}", "art of the {}"]])
+def test_embeddings_of_several_templates_are_averaged_by_direction(backbone, template):
+    run = RunTexts(TextProtocol(template), falip.Plain(), POOL)
+    found, _ = run.embed(backbone, ["apple/pear", "Cat"])
+    for row, name in zip(found, ("apple/pear", "Cat"), strict=True):
+        each = [backbone.encode_text([text])[0] for text in phrasings(name, template)]
+        mean = torch.stack(each).mean(0)
+        torch.testing.assert_close(row, mean / mean.norm(), atol=1e-6, rtol=0)
+    again, _ = run.embed(backbone, ["Cat"])
+    assert torch.equal(again[0], found[1])
+
+
+def test_templates_are_filled_as_their_authors_do():
+    assert len(set(phrasings("dog", "imagenet80"))) == 80 and "a origami Ape." in phrasings("Ape", "imagenet80")
+    vild = phrasings("Apple_pie/tart.", "vild63")
+    assert len(set(vild)) == 63 and all("apple pie or tart" in text for text in vild)
+    assert {"There is an apple pie or tart in the scene.", "This is a photo of an apple pie or tart."} <= set(vild)
+    assert {"itap of my apple pie or tart.", "This is the toy apple pie or tart."} <= set(vild)
+
+
+def test_a_prompt_of_its_own_phrase_is_asked_in_no_other(backbone):
+    found, _ = RunTexts(TextProtocol("imagenet80"), falip.Plain(text_template="look: {}"), POOL).embed(backbone, OWN)
+    torch.testing.assert_close(found, backbone.text_features([f"look: {text}" for text in OWN]))
+
+
+@pytest.mark.parametrize("template", ["imagenet81", [], ["a photo of {}", "a photo"]])
+def test_templates_without_a_place_for_the_name_are_refused(template):
+    with pytest.raises(UserError, match=r"text\.template=.*imagenet80, vild63"):
+        TextProtocol(template)

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.data.boxes import inside
 from benchmarks.data.samples import Picture, Query, Sample
-from benchmarks.tasks.rec import ReferringExpressions, inside, iou
+from benchmarks.tasks.rec import ReferringExpressions, iou
 
 SIZE = (100, 80)
 

@@ -75,3 +75,35 @@ def test_weights_without_meaning_are_refused(weights):
 def test_another_number_of_weights_than_views_is_refused():
     with pytest.raises(UserError, match="2 weights, and one has 3 views"):
         weighted([1.0, 0.5]).decide(sample(views=3), np.zeros((1, 3, 3), np.float32), "sum", 0)
+
+
+def regions_sample(queries):
+    boxes = (Region.from_box(0, 0, 4, 4), Region.from_box(2, 2, 8, 8), Region.from_box(1, 1, 3, 3))
+    return Sample("one", (Picture(Image.new("RGB", (8, 8)), boxes),), queries)
+
+
+def test_each_query_of_a_picture_is_decided_by_the_region_that_it_names():
+    queries = tuple(Query(f"one/{r}", "", label=label, region=r) for r, label in ((2, 0), (0, 1)))
+    many, scores = (
+        regions_sample(queries),
+        np.float32([[[1, 3, 2], [9, 9, 9], [0, 1, 5]], [[1, 0, 0], [9, 9, 9], [6, 0, 0]]]),
+    )
+    assert task(RegionClassification).pictures(many) == many.pictures
+    third, first = task(RegionClassification).decide(many, scores, "sum", 1)
+    assert (third.id, third.group, third.scores, third.correct) == ("one/2", "one", (6.0, 1.0, 5.0), True)
+    assert (first.id, first.scores, first.correct, first.outside) == ("one/0", (2.0, 3.0, 2.0), True, 1)
+    assert first.component_scores == ((1.0, 3.0, 2.0), (1.0, 0.0, 0.0))
+
+
+def test_queries_choose_from_texts_of_their_own():
+    queries = (
+        Query("one/0", "a red cup", label=0, region=0, texts=("a red cup", "a blue_cup", "a mug")),
+        Query("one/1", "a mug", label=1, region=2, texts=("a blue_cup", "a mug")),
+    )
+    many = regions_sample(queries)
+    one = task(RegionClassification)
+    assert one.texts(many) == ["a red cup", "a blue_cup", "a mug"]
+    first, second = one.decide(many, np.float32([[[2, 2, 1], [0, 0, 0], [9, 3, 4]]]), "sum", 0)
+    assert (first.candidates, first.target, first.ties, first.correct) == (3, 0, 2, True)  # of equals the first
+    assert (second.candidates, second.scores, second.prediction, second.correct) == (2, (3.0, 4.0), 1, True)
+    assert second.candidate_correct == (False, True) and second.chance == 0.5
