@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Ensemble,
         FeatureMask,
         Foveal,
+        GradCAM,
         Grayscale,
         HardMask,
         Marker,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         TextRegion,
         Unleash,
     )
-    from falip.readouts import GradCAM
     from falip.regions import Region
     from falip.scoring import score
     from falip.views import Bias, Component, Intervention, Preparation, Prompt, Views
@@ -57,7 +57,7 @@ _HOMES = {
     "FeatureMask": "falip.prompts",
     "Foveal": "falip.prompts",
     "Geometry": "falip.geometry",
-    "GradCAM": "falip.readouts",
+    "GradCAM": "falip.prompts",
     "Grayscale": "falip.prompts",
     "HardMask": "falip.prompts",
     "Intervention": "falip.views",

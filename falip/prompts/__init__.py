@@ -10,7 +10,7 @@ from falip.prompts.marker import Marker
 from falip.prompts.pictures import Blur, Crop, Grayscale, Plain, RedCircle, Shade
 from falip.prompts.replace import ReplaceQK, ReplaceV
 from falip.prompts.unleash import Unleash
-from falip.readouts import MaskInversion, MaskPool, ROIAlign, TextRegion
+from falip.readouts import GradCAM, MaskInversion, MaskPool, ROIAlign, TextRegion
 
 __all__ = [
     "FGVP",
@@ -22,6 +22,7 @@ __all__ = [
     "Ensemble",
     "FeatureMask",
     "Foveal",
+    "GradCAM",
     "Grayscale",
     "HardMask",
     "Marker",
