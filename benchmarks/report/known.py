@@ -44,6 +44,10 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
         ("ReferringExpressions", name): ["benchmarks.data.refcoco.RefCOCO", "benchmarks.data.refcoco_rows.RefCOCORows"]
         for name in _REFERRING
     },
+    ("ReferringExpressions", "coco"): ["benchmarks.data.own.coco.ReferringInstances"],
+    ("RegionClassification", "csv"): ["benchmarks.data.own.classification_csv.LabelledTable"],
+    ("RegionClassification", "coco"): ["benchmarks.data.own.coco.LabelledInstances"],
+    ("RegionClassification", "hub"): ["benchmarks.data.own.hub.HubRegions"],
     ("ReferringExpressions", "csv"): ["benchmarks.data.own.rec_csv.ReferringTable"],
     ("ReferringExpressions", "ref_l4"): ["benchmarks.data.ref_l4.RefL4"],
     ("ReferringExpressions", "refcoco_m"): ["benchmarks.data.refcoco_m.RefCOCOM"],

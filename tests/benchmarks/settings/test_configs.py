@@ -34,6 +34,10 @@ OTHERS = {"siglip_b16": "siglip", "siglip2_b16": "siglip2", "metaclip2": "metacl
 ALPHA_GRIDS = {"alphaclip_b16": "ViT-B/16", "alphaclip_l14": "ViT-L/14"}
 # Tasks on one's own data, whose files have no default.
 OWN = {
+    "classification/csv": ["task.dataset.file=nowhere.csv"],
+    "classification/coco": ["task.dataset.file=nowhere.json"],
+    "classification/hub": ["task.dataset.path=./nowhere"],
+    "rec/coco": ["task.dataset.instances=nowhere.json", "task.dataset.expressions=nowhere.csv"],
     "rec/csv": ["task.dataset.candidates=nowhere.csv", "task.dataset.expressions=nowhere.csv"],
     "pointcloud/folder": ["task.dataset.folder=nowhere"],
 }
