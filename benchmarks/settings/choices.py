@@ -58,7 +58,9 @@ def config_folders(arguments: Sequence[str]) -> list[Path]:
 def label(group: str, choices: Mapping[str, str], overrides: Sequence[str]) -> str:
     """The choice of a group and what was overridden in it, for instance "foveal,alpha=0.5"."""
     changed = sorted(o.lstrip("+").removeprefix(f"{group}.") for o in overrides if o.lstrip("+").startswith(f"{group}."))
-    return ",".join([choices[group], *changed])
+    # A sweep spells truth values in its own way.
+    spelt = [re.sub(r"=(True|False)$", lambda found: found[0].lower(), one) for one in changed]
+    return ",".join([choices[group], *spelt])
 
 
 def check_overrides(arguments: Sequence[str]) -> None:

@@ -57,8 +57,9 @@ def test_those_without_a_command_are_listed_with_their_reason(capsys):
 
 def test_at_least_640_figures_have_a_command():
     answers = listed(load_figures(), load_expectations(), load_averages(), load_reasons())
-    assert len(answers) == 766
-    assert sum(bool(answer.ways) for answer in answers) >= 640, totals(answers)
+    papers = [answer for answer in answers if answer.figure.file != "fgclip_regions.csv"]
+    assert len(papers) == 766
+    assert sum(bool(answer.ways) for answer in papers) >= 640, totals(papers)
 
 
 def test_what_a_reader_of_the_paper_can_add_says_table_row_and_column(capsys, tmp_path):

@@ -1,0 +1,109 @@
+"""The documentation: it builds without a broken link, and what it prints runs as printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FALIP = "import sys; from benchmarks.console import main; sys.exit(main(sys.argv[1:]))"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return [text for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Runs words as a person would type them, in an empty folder with `falip` on the path."""
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    program = binaries / "falip"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{FALIP}" "$@"\n')
+    program.chmod(0o755)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    environment = os.environ | {
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"
+    }  # fmt: skip
+
+    def run(words: str, *, python: bool = False) -> str:
+        command = [sys.executable, "-c", words] if python else ["bash", "-e", "-c", words]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return folder, run
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(tmp_path):
+    pytest.importorskip("mkdocs", reason="pip install 'falip[docs]' builds the site")
+    pytest.importorskip("material", reason="pip install 'falip[docs]' builds the site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "load_backbone" in (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_first_hour_runs_as_printed(shell):
+    folder, run = shell
+    said = [run(block) for block in blocks(ROOT / "docs" / "first_hour.md", "bash")]
+    assert len(said) == 5
+    assert (folder / "results" / "report" / "index.html").is_file()
+    assert "McNemar" in said[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["docs/own_prompt.md", "README.md"])
+def test_the_prompt_of_one_file_runs_and_passes_lint_as_printed(shell, page):
+    folder, run = shell
+    code = next(block for block in blocks(ROOT / page, "python") if "class Spotlight" in block)
+    settings = next(block for block in blocks(ROOT / page, "yaml") if "Spotlight" in block)
+    (folder / "spotlight.py").write_text(code)
+    (folder / "my" / "prompt").mkdir(parents=True)
+    target = re.sub(r"_target_: .*Spotlight", "_target_: spotlight.Spotlight", settings)
+    (folder / "my" / "prompt" / "spotlight.yaml").write_text(target)
+    run(f"{sys.executable} -m ruff check --isolated spotlight.py")
+    own = blocks(ROOT / page, "bash") if page.startswith("docs") else []
+    for block in own or ["falip sweep --config-dir my prompt=plain,spotlight task.limit=4"]:
+        run(block)
+    assert "spotlight" in run("falip status")
+
+
+@pytest.mark.slow
+def test_python_runs_as_printed(shell):
+    (block,) = blocks(ROOT / "docs" / "python.md", "python")
+    assert "strong" in shell[1](block, python=True)
+
+
+@pytest.mark.slow
+def test_tables_of_ones_own_run_with_four_commands(shell):
+    folder, run = shell
+    from PIL import Image, ImageDraw
+
+    tables = blocks(ROOT / "docs" / "own_data.md", "csv")
+    assert [table.splitlines()[0] for table in tables] == [
+        "image,x0,y0,x1,y1,label", "image,id,x0,y0,x1,y1", "image,id,expression,target",
+    ]  # fmt: skip
+    picture = Image.new("RGB", (500, 400), "white")
+    ImageDraw.Draw(picture).ellipse((40, 60, 220, 300), "red")
+    picture.save(folder / "kitchen.jpg")
+    for name, table in zip(("labels.csv", "boxes.csv", "expressions.csv"), tables, strict=True):
+        (folder / name).write_text(table)
+    for line in (
+        "falip validate task=classification/csv task.dataset.file=labels.csv",
+        "falip sweep task=classification/csv task.dataset.file=labels.csv prompt=plain,foveal,red_circle,crop",
+        "falip sweep task=rec/csv task.dataset.candidates=boxes.csv task.dataset.expressions=expressions.csv prompt=crop",
+        "falip tables",
+        "falip report",
+    ):
+        run(line)
+    table = (folder / "results" / "tables").glob("*.md")
+    assert all("ublished" not in path.read_text() for path in table)
