@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.run.provenance import git_state
-from benchmarks.speed import document
+from benchmarks.speed import document, prompts
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -57,13 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             load = make_load(backbone, arguments.part, arguments.regions[0], 1)
             sys.stdout.write(f"{own_peak(backbone, arguments.memory_of, load)}\n")
             return 0
-        measure = _measure_towers if arguments.towers else _measure
+        measure = _measure_towers if arguments.towers else _measure_prompts if arguments.prompts else _measure
         text, rows = measure(arguments, shlex.join(["python", "-m", "benchmarks.speed", *given]))
         sys.stdout.write(text)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(text)
         arguments.out.with_suffix(".csv").write_text(
-            document.as_csv(TOWERS_HEAD if arguments.towers else document.HEAD, rows)
+            document.as_csv(TOWERS_HEAD if arguments.towers else prompts.HEAD if arguments.prompts else document.HEAD, rows)
         )
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--towers", action="store_true", help="instead: exact against none with towers that pool by one attention"
     )
+    parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
         "--out", type=Path, default=Path("results/speed/speed"), help="file name, .md and .csv (%(default)s)"
@@ -126,6 +127,18 @@ def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[lis
 def _commit() -> str:
     git = git_state()
     return f"{(git['commit'] or 'unknown')[:10]}{' with changes' if git['dirty'] else ''}"
+
+
+def _measure_prompts(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
+    repeats, scenes = (1, 2) if arguments.quick else (arguments.repeats, arguments.part or SMALL_PART)
+    name = arguments.backbone[-1]
+    chosen = prompts.named([part.strip() for part in arguments.prompts.split(",") if part.strip()])
+    costs, regions, plain = prompts.measure_prompts(backbone_of(name), chosen, scenes, repeats)
+    head = prompts.ABOUT.format(
+        command=command, commit=_commit(), machine=threads(), scenes=scenes, regions=regions, backbone=name, repeats=repeats
+    )
+    rows = prompts.rows(costs, regions, plain)
+    return f"{head}\n{document.markdown(prompts.HEAD, rows)}\n", rows
 
 
 def _measure_towers(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:

@@ -117,3 +117,12 @@ def test_a_tower_that_pools_by_one_attention_encodes_a_picture_once_for_its_regi
     component = Component("foveal", (0,) * 3, (bias,))
     work = {s: count_flops(lambda s=s: tower.encode([component], pixels, s, 3)) for s in ("none", "exact")}
     assert work["none"] / work["exact"] > 2.8
+
+
+def test_what_a_region_costs_under_a_prompt_is_counted(tmp_path, capsys):
+    out = tmp_path / "prompts"
+    assert main(["--prompts", "plain,crop,maskclip", "--backbone", "tiny", "--quick", "--out", str(out)]) == 0
+    rows = {row["prompt"]: row for row in csv.DictReader(out.with_suffix(".csv").open())}
+    encodings = {name: float(row["encodings for a scene"]) for name, row in rows.items()}
+    assert encodings["plain"] == pytest.approx(1) and encodings["maskclip"] < 1.3 and encodings["crop"] > 2.5
+    assert main(["--prompts", "cropp"]) == 2 and "there is no such prompt" in capsys.readouterr().err

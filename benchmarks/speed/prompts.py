@@ -1,0 +1,113 @@
+"""What a region costs under each prompt: drawing and preprocessing, and the model, on scenes of the embedded benchmark."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmarks.data.samples import Picture
+from benchmarks.data.shapes import ReferringShapes
+from benchmarks.settings.building import build
+from benchmarks.settings.choices import CONFIGS, options
+from benchmarks.speed.measure import count_flops
+from falip import Backbone, Plain, Prompt
+from falip.errors import UserError
+from falip.views import Views, make_views
+
+ABOUT = """# Cost of a region under each prompt
+
+`{command}`, at {commit}, on {machine}. {scenes} scenes of rec/shapes with {regions} regions, `{backbone}`, one after
+the other. Drawing: from picture and regions to the model's input. Model: to embeddings, with sharing exact. Median of
+{repeats} repetitions in alternation. Encodings: the operations for a scene, in those of one plain picture (counted).
+"""
+HEAD = ("prompt", "drawing ms/region", "model ms/region", "encodings for a scene")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds for all scenes: from pictures to the model's input, and from there to embeddings; and its operations."""
+
+    drawing: float
+    model: float
+    operations: float
+
+
+def named(names: Sequence[str]) -> dict[str, Prompt]:
+    """Prompts by the names of their configurations.
+
+    Raises:
+        UserError: If there is none of a name.
+    """
+    known = options("prompt")
+    for name in names:
+        if name not in known:
+            raise UserError(f"--prompts {name}: there is no such prompt. There are: {', '.join(known)}.")
+    trees: dict[str, Any] = {
+        name: OmegaConf.to_container(OmegaConf.load(CONFIGS / "prompt" / f"{name}.yaml")) for name in names
+    }
+    return {name: build(tree, "prompt") for name, tree in trees.items()}
+
+
+def measure_prompts(
+    backbone: Backbone, prompts: dict[str, Prompt], scenes: int, repeats: int
+) -> tuple[dict[str, Cost], int, float]:
+    """The cost of each prompt, the number of regions in all scenes, and the operations of a plain encoding of each scene.
+
+    Args:
+        backbone: What encodes.
+        prompts: By name.
+        scenes: Number of scenes.
+        repeats: Repetitions in alternation.
+    """
+    data = ReferringShapes(scenes)
+    pictures = [data.load(i).pictures[0] for i in range(scenes)]
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in prompts}
+    for _ in range(repeats):
+        for name, prompt in prompts.items():
+            costs = [_seconds(backbone, prompt, one) for one in pictures]
+            times[name].append((sum(drawing for drawing, _ in costs), sum(model for _, model in costs)))
+    found = {
+        name: Cost(
+            median(drawing for drawing, _ in costs),
+            median(model for _, model in costs),
+            sum(_operations(backbone, prompts[name], one) for one in pictures),
+        )
+        for name, costs in times.items()
+    }
+    plain = sum(_operations(backbone, Plain(), Picture(one.image, one.regions[:1])) for one in pictures)
+    return found, sum(len(one.regions) for one in pictures), plain
+
+
+def rows(costs: dict[str, Cost], regions: int, plain: float) -> list[list[str]]:
+    """One row of text for each prompt, in the columns of `HEAD`."""
+    return [
+        [
+            name,
+            f"{1000 * cost.drawing / regions:.2f}",
+            f"{1000 * cost.model / regions:.2f}",
+            f"{cost.operations / plain:.2f}",
+        ]
+        for name, cost in costs.items()
+    ]
+
+
+def _prepared(backbone: Backbone, prompt: Prompt, picture: Picture) -> Views:
+    return backbone.prepare(make_views(prompt, picture.image, picture.regions, backbone.geometry))
+
+
+def _seconds(backbone: Backbone, prompt: Prompt, picture: Picture) -> tuple[float, float]:
+    started = time.perf_counter()
+    prepared = _prepared(backbone, prompt, picture)
+    drawn = time.perf_counter()
+    backbone.features(prepared)
+    return drawn - started, time.perf_counter() - drawn
+
+
+def _operations(backbone: Backbone, prompt: Prompt, picture: Picture) -> float:
+    prepared = _prepared(backbone, prompt, picture)
+    return count_flops(lambda: backbone.features(prepared))
