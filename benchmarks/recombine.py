@@ -1,8 +1,9 @@
-"""New results from stored scores: several runs as one ensemble, and relations of expressions switched on or off.
+"""New results from stored scores: runs as one ensemble, relations switched on or off, other weights for depth maps.
 
     python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{crop,blur,foveal}/* --how sum
     python -m benchmarks.recombine results/runs/rec/refcoco/testA/vit_b16/crop/RUN --relations off
     python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{plain,blackout}/* --weights=1,-1
+    python -m benchmarks.recombine results/runs/pointcloud/solids/test/tiny/plain/RUN --view-weights=1,0.5,0.5,1,0.25,0.25
 
 needs no model, and no data. Each run keeps its own text: where one phrases expressions in its own way (shade), that is
 not what an `Ensemble` does, which phrases them alike for all its parts.
@@ -16,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.measure.formats import accuracy, percent
-from benchmarks.measure.metrics import metrics_for
-from benchmarks.measure.recombination import SEARCHED, combine
+from benchmarks.measure.metrics import metrics_for, scored
+from benchmarks.measure.recombination import SEARCHED, combine, component_weights, view_scores, weight_views
 from benchmarks.measure.run_weights import search_run_weights
 from benchmarks.records.run import Run, read_run
 from falip.errors import UserError
@@ -35,15 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--search", action="store_true", help="also search the weights that do best on these labels: an upper bound"
     )
+    parser.add_argument("--view-weights", help="a weight for each depth map, for each run alone (as it had them)")
     arguments = parser.parse_args(argv)
     try:
-        weights = _weights(arguments.weights)
+        weights = _weights(arguments.weights, "--weights", "one for each run")
+        view_weights = _weights(arguments.view_weights, "--view-weights", "one for each depth map")
         runs = [read_run(folder) for folder in arguments.runs]
         unfinished = [str(run.path) for run in runs if not run.finished]
         if unfinished:
             raise UserError(
                 f"not finished: {', '.join(unfinished)}. Give the command of the run again, which does the rest"
             )
+        if view_weights:
+            for run in runs:
+                sys.stdout.write(f"{run.method} with these weights of views: {percent(_weighted(run, view_weights))}\n")
+            return 0
         relations = {"on": True, "off": False}.get(arguments.relations)
         frames = [run.records() for run in runs]
         together = combine(frames, arguments.how, weights, relations, _min_area(runs))
@@ -72,15 +79,24 @@ def _min_area(runs: Sequence[Run]) -> float:
     return max((float(share) for share in shares if isinstance(share, int | float)), default=0.0)
 
 
-def _weights(text: str | None) -> tuple[float, ...] | None:
+def _weighted(run: Run, weights: Sequence[float]) -> float | None:
+    """The accuracy of a run had its depth maps had these weights."""
+    components = run.info.get("components") or []
+    if run.kind != "pointcloud" or not components or not all("/view" in name for name in components):
+        raise UserError(f"--view-weights: {run.name} has no depth maps to weight. Give runs of point clouds.")
+    prompt = run.identity.get("prompt") or {}
+    stored = run.records(("status", "target", "component_scores"))
+    scores = view_scores(stored, components, prompt.get("combine", "sum"), component_weights(prompt))
+    return weight_views(scores, scored(stored)["target"].to_numpy(), weights).accuracy
+
+
+def _weights(text: str | None, option: str, what: str) -> tuple[float, ...] | None:
     if text is None:
         return None
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UserError(
-            f"--weights={text}: give numbers separated by commas, one for each run, such as --weights=1,-1"
-        ) from None
+        raise UserError(f"{option}={text}: give numbers separated by commas, {what}, such as {option}=1,-1") from None
 
 
 if __name__ == "__main__":

@@ -121,9 +121,10 @@ class Run:
 
     @property
     def tuned(self) -> bool:
-        """Whether its views have weights of their own, as those have that are searched on test labels."""
-        weights = (self.identity.get("task") or {}).get("view_weights") or [1.0]
-        return len(set(weights)) > 1
+        """Whether its views have weights of their own, or its classes sentences, that are searched on test labels."""
+        task = self.identity.get("task") or {}
+        weights = task.get("view_weights") or [1.0]
+        return len(set(weights)) > 1 or bool((task.get("sentences") or {}).get("searched"))
 
     @property
     def approximation(self) -> str:

@@ -107,6 +107,7 @@ def task_from(described: Any, dataset: Any) -> Any:
     """
     cls, rules = _known(tasks, described, "task")
     identity = rules.pop("dataset", None)
+    rules.pop("sentences", None)  # texts, as a template is
     name = identity.get("name") if isinstance(identity, Mapping) else None
     if not isinstance(dataset, Mapping):
         raise UserError("run.json holds no configuration of its data set, so the pictures cannot be found again")

@@ -44,6 +44,8 @@ _RECOGNITION = {
     ("classification/imagenet_s", "val"): (12419, 919),
     ("pointcloud/modelnet40", "test"): (2468, 40),
     ("pointcloud/scanobjectnn", "test"): (2882, 15),
+    ("pointcloud/modelnet40_v2", "test"): (2468, 40),
+    ("pointcloud/scanobjectnn_v2", "test"): (2882, 15),
 }
 _VIEWS = {"v1": 6, "v2": 10}
 

@@ -17,6 +17,7 @@ RUNTIME = (
     "task.dataset.root",
     "task.dataset.rows",
     "task.masks",
+    "task.sentences.file",
     "task.dataset.masks",
     "task.dataset.contract",
     "task.dataset.accept_outside",

@@ -49,6 +49,9 @@ _TOWERS = ("rn50x16", "vit_b32", "vit_b16", "vit_l14", "vit_l14_336")
 _PAIRS = tuple(f"{one}_{other.removeprefix('vit_')}" for one, other in itertools.combinations(_TOWERS[1:], 2))
 _PAIRS += tuple(f"{_TOWERS[0]}_{other}" for other in _TOWERS[1:])
 
+# PointCLIP V2 searched sentences and weights of views for these.
+_SEARCHED_TOWERS = ("rn50", "rn101", "vit_b32", "vit_b16")
+
 
 def _rec(
     experiment: str,
@@ -114,12 +117,23 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         *_masks(("alphaclip_b16", "alphaclip_l14"), "prompt=alpha", "task.dataset.region=mask"),
         *_masks(("alphaclip_b16", "alphaclip_l14"), "prompt=alpha", "task.dataset.region=mask", "backbone.resize=crop"),
     ),
-    # PointCLIP; users report the 581 objects without background too
+    # PointCLIP; users report the 581 objects without background too. PointCLIP V2 with what it searched for each tower
     "pointclip": (
-        *_clouds(("rn50", "rn101", "vit_b32", "vit_b16"), "table_pointclip"),
+        *_clouds(_SEARCHED_TOWERS, "table_pointclip"),
         Sweep(
             "table_pointclip", "pointcloud/scanobjectnn", ("test",), "", ("rn50", "vit_b16"),
             ("task.dataset.variant=OBJ_ONLY",),
+        ),
+        *(
+            Sweep("table_pointclip", f"pointcloud/{name}_v2", ("test",), "", (tower,), (f"task.released={tower}",))
+            for tower in _SEARCHED_TOWERS for name in ("modelnet40", "scanobjectnn")
+        ),
+        *(
+            Sweep(
+                "table_pointclip", "pointcloud/scanobjectnn_v2", ("test",), "", (tower,),
+                (f"task.released={tower}", "task.dataset.variant=OBJ_ONLY"),
+            )
+            for tower in ("rn50", "vit_b16")
         ),
     ),
 }  # fmt: skip

@@ -45,7 +45,14 @@ def serve_all(server: StandIn) -> None:
 
 
 def put_by_hand(root: Path, imagenet: Path) -> None:
-    """What a user has to ask for: ScanObjectNN's files in the data root, and ImageNet's images in a folder."""
+    """What a user has to ask for: ScanObjectNN's files and PointCLIP V2's sentences, and ImageNet's images in a folder."""
+    lines = ["best = {}"]
+    for name, classes in (("modelnet40", 3), ("scanobjectnn", 15)):
+        for tower in ("rn50", "rn101", "vit_b32", "vit_b16"):
+            lines.append(f"best['{name}_{tower}_test_prompts'] = {[f'Map {k}.' for k in range(classes)]}")
+            lines.append(f"best['{name}_{tower}_test_weights'] = {[1.0] * 9 + [0.5]}")
+    (root / "pointclip_v2").mkdir()
+    (root / "pointclip_v2" / "best_param.py").write_text("\n".join(lines))
     names = ("main_split_nobg/test_objectdataset", "main_split/test_objectdataset")
     for name in (*names, "main_split/test_objectdataset_augmentedrot_scale75"):
         path = root / "scanobjectnn" / f"{name}.h5"
