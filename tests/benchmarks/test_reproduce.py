@@ -88,7 +88,14 @@ def test_all_tables_from_nothing_but_a_server(command):
     status, said, tables = command()
     assert status == 0, said
     names = {"table_rec", "table_classification", "table_pointcloud", "table_mask_form", "table_attention", "table_unleash"}
-    names |= {"table_reclip", "table_redcircle", "table_redcircle_backbones", "table_pointclip", "sweep_marker_widths"}
+    names |= {
+        "table_alphaclip_imagenet_s",
+        "table_reclip",
+        "table_redcircle",
+        "table_redcircle_backbones",
+        "table_pointclip",
+        "sweep_marker_widths",
+    }
     for name in (*names, "sweep_alpha_sigma"):
         assert {f"{name}.md", f"{name}.csv", f"{name}.tex"} <= set(tables)
     columns = {"table_rec": 8, "table_classification": 4, "table_pointcloud": 2, "sweep_alpha_sigma": 4}
