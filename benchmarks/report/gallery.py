@@ -72,7 +72,7 @@ def _by_sample(run: Run, shown: Sequence[str]) -> dict[str, list[Any]]:
 def _described(group: Group) -> dict[str, Any]:
     return {
         "label": group.label,
-        "kind": group.kind,
+        "kind": "rec" if group.kind == "keypoint" else group.kind,  # both choose a place in the picture
         "baseline": group.baseline,
         "note": " ".join(group.notes),
         "methods": [{"name": name, "run": run.run_id} for name, run in group.runs.items()],
@@ -114,7 +114,7 @@ def _answer(group: Group, row: Any, weights: Sequence[float]) -> dict[str, Any]:
         "margin": finite([row.margin])[0],
     }
     scores = np.asarray(row.scores, dtype=float)
-    if group.kind == "rec":
+    if group.kind in ("rec", "keypoint"):
         asked = {"asked": list(row.texts[1:])} if len(row.texts) > 1 else {}
         return answer | asked | {"scores": finite(_shown(scores, row))}
     best = np.argsort(-scores, kind="stable")[:TOP].tolist()

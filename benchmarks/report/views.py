@@ -70,14 +70,16 @@ def sample_pictures(
     group.level = uris.next_level
     size = sample.pictures[0].image.size
     content = {"images": uris.uris, "own": len(own), "size": size, "boxes": _rounded(sample.boxes), "views": views}
+    if group.kind == "keypoint":
+        content["boxes"] = _rounded([region.box for region in group.data.pictures(sample)[0].regions])
     if group.kind == "classification":
         content["region"] = _rounded(sample.pictures[0].regions[0].boxes)
     return SamplePictures(content, _target_shares(sample))
 
 
 def slots(kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]) -> Slots:
-    """Which views a method's answers need: for REC those of the candidates it chose, else that of each picture."""
-    if kind != "rec":
+    """Which views answers need: for REC and keypoints those of the candidates chosen, else that of each picture."""
+    if kind not in ("rec", "keypoint"):
         return {i: (picture, 0) for i, picture in enumerate(pictures)}
     chosen = sorted({int(row.prediction) for row in records if row.prediction in places})
     return {candidate: (pictures[0], places[candidate]) for candidate in chosen}
