@@ -97,7 +97,10 @@ function signs(sample) {
   const rows = [];
   const row = (name, words) => rows.push(element("li", {}, element("i", { class: name }), words));
   if (group().kind === "rec") { row("answer", "the answer"); row("choice", `decision of ${group().methods[state.method].name}`); row("", "other candidates"); }
-  if (group().kind === "classification") row("", "the region");
+  if (group().kind === "classification") {
+    row("answer", "the region that is asked about");
+    if ((sample.regions || []).length > 1) row("", "other regions of the picture");
+  }
   if (some(sample, "mask")) row("mask", "bias on the attention, low to high");
   if (some(sample, "attention")) row("heat", "CLS attention, or similarity of a read-out, low to high");
   if (sample.error) rows.push(element("li", {}, sample.error));
@@ -115,7 +118,10 @@ function pictures(query, sample) {
   const answer = query.answers[state.method];
   const rim = (corners) => rectangle(layer, corners, "rim");
   sample.boxes.forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
-  (sample.region || []).forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
+  const asked = query.region ?? 0;
+  const regions = (sample.regions || []).map((boxes, i) => [boxes, i === asked ? "answer" : ""]);
+  // The one that is asked about lies above the others.
+  for (const [boxes, name] of regions.sort((a, b) => a[1].length - b[1].length)) boxes.forEach((corners) => { rim(corners); rectangle(layer, corners, name); });
   query.right.filter((i) => sample.boxes[i]).forEach((i) => { rim(sample.boxes[i]); rectangle(layer, sample.boxes[i], "answer"); });
   if (sample.boxes.length && answer && answer.choice >= 0 && sample.boxes[answer.choice]) rectangle(layer, sample.boxes[answer.choice], "choice");
   sample.boxes.forEach((corners, i) => {
@@ -163,7 +169,7 @@ function card(query, sample, method, m) {
   if (!answer) return append(made, element("p", {}, "this run did not answer the query"));
   if (answer.error !== undefined) return append(made, element("p", {}, answer.error));
   const slots = (sample.views || [])[m] || {};
-  if (sample.images) made.append(element("div", { class: "views" }, ...shownViews(sample, slots, answer)));
+  if (sample.images) made.append(element("div", { class: "views" }, ...shownViews(query, sample, slots, answer)));
   made.append(answer.scores ? candidateBars(query, answer) : classBars(answer));
   if (answer.asked) made.append(element("p", {}, `relations, with ${answer.asked.map((text) => `“${text}”`).join(", ")}`));
   const tie = answer.ties > 1 ? `, ${answer.ties} tied` : "";
@@ -173,9 +179,9 @@ function card(query, sample, method, m) {
 
 const append = (made, child) => { made.append(child); return made; };
 
-function shownViews(sample, slots, answer) {
+function shownViews(query, sample, slots, answer) {
   const found = [];
-  const wanted = group().kind === "rec" ? [answer.choice] : Object.keys(slots);
+  const wanted = group().kind === "rec" ? [answer.choice] : query.region === null ? Object.keys(slots) : [query.region];
   wanted.forEach((slot) => (slots[slot] || []).forEach((view) => {
     const box = frame(sample.images[view.image], 180);
     if (view.mask && $("overlay").checked) heat(box, view.mask, view.window);

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.data.samples import Picture, Sample
+from benchmarks.data.samples import Picture, Query, Sample
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import NOMINAL, RunSetting
 from benchmarks.report.thumbnails import heat, thumbnails
@@ -35,10 +35,12 @@ class SamplePictures:
     Attributes:
         content: For the page's script: pictures, boxes, views.
         sizes: For each query the target's share of the image's area.
+        queries: What was asked, by id.
     """
 
     content: dict[str, Any]
     sizes: dict[str, float] = field(default_factory=dict)
+    queries: dict[str, Query] = field(default_factory=dict)
 
 
 def sample_pictures(
@@ -71,14 +73,15 @@ def sample_pictures(
     size = sample.pictures[0].image.size
     content = {"images": uris.uris, "own": len(own), "size": size, "boxes": _rounded(sample.boxes), "views": views}
     if group.kind == "classification":
-        content["region"] = _rounded(sample.pictures[0].regions[0].boxes)
-    return SamplePictures(content, _target_shares(sample))
+        content["regions"] = [_rounded(region.boxes) for picture in sample.pictures for region in picture.regions]
+    return SamplePictures(content, _target_shares(sample), {query.id: query for query in sample.queries})
 
 
 def slots(kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]) -> Slots:
-    """Which views a method's answers need: for REC those of the candidates it chose, else that of each picture."""
+    """Which views a method's answers need: for REC those of the candidates it chose, else that of each region."""
     if kind != "rec":
-        return {i: (picture, 0) for i, picture in enumerate(pictures)}
+        regions = [(picture, place) for picture in pictures for place in range(len(picture.regions))]
+        return dict(enumerate(regions))
     chosen = sorted({int(row.prediction) for row in records if row.prediction in places})
     return {candidate: (pictures[0], places[candidate]) for candidate in chosen}
 
