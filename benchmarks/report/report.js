@@ -54,6 +54,7 @@ function refresh(keep) {
   $("list").replaceChildren(...lines);
   $("note").textContent = group().note;
   $("note").hidden = !group().note;
+  showDiffering();
   show();
 }
 
@@ -73,6 +74,7 @@ function show() {
     } else line.removeAttribute("aria-current");
   });
   const query = state.shown[state.at];
+  remember();
   $("detail").replaceChildren(...(query ? detail(query) : [element("p", { class: "empty" }, "Nothing matches these filters.")]));
 }
 
@@ -85,7 +87,7 @@ function detail(query) {
   const where = [query.id, query.slice, query.id === sample.id ? "" : sample.id].filter(Boolean).join(" · ");
   const cards = group().methods.map((method, m) => card(query, sample, method, m));
   return [
-    element("div", { class: "steps" }, back, on),
+    element("div", { class: "steps" }, element("a", { href: address(query) }, "link"), back, on),
     element("h3", {}, group().kind === "rec" ? `“${query.text}”` : query.text),
     element("p", { class: "where" }, where),
     element("div", { class: "main" }, ...pictures(query, sample), signs(sample)),
@@ -138,7 +140,7 @@ function pictures(query, sample) {
 
 function frame(uri, width) {
   const picture = element("img", { class: "picture", src: uri, alt: "" });
-  return element("div", { class: "view", style: `width: min(100%, ${width}px)` }, picture);
+  return element("div", { class: "view", tabindex: "0", title: "enlarge", style: `width: min(100%, ${width}px)` }, picture);
 }
 
 function overlay(box, width, height) {
@@ -195,6 +197,12 @@ function shownViews(query, sample, slots, answer) {
       heat(map, maps[word], maps.windows[k]);
       found.push(element("figure", {}, map, element("figcaption", {}, `${maps.words[k]}, ${maps.limits.join("–")}${maps.unit}`)));
     });
+    if (maps.difference) {
+      const map = frame(sample.images[view.image], 180);
+      map.classList.add("faded");
+      heat(map, maps.difference, maps.windows[1]);
+      found.push(element("figure", {}, map, element("figcaption", {}, `after less before: blue −${maps.most}, red +${maps.most}${maps.unit}`)));
+    }
   }));
   return found;
 }
@@ -205,20 +213,22 @@ function caption(view, answer, slot) {
   return element("figcaption", {}, `map ${slot}: `, element("span", { class: one.correct ? "right" : "wrong" }, one.choice), ` ${one.best}; answer ${one.target}`);
 }
 
-function bars(rows) {
+// Scores are close together and far from 0, so their bars begin at the lowest; shares begin at 0.
+function bars(rows, share) {
   const values = rows.map((row) => row.score).filter((score) => score !== null);
-  const low = Math.min(...values), high = Math.max(...values);
+  const low = share ? 0 : Math.min(...values), high = Math.max(...values);
   const made = element("div", { class: "bars" });
   for (const row of rows) {
-    const part = row.score === null ? 0 : high > low ? 8 + (92 * (row.score - low)) / (high - low) : 100;
+    const part = row.score === null || high <= low ? 0 : (100 * (row.score - low)) / (high - low);
     const bar = element("div", { class: `bar ${row.kind}` }, element("b", { style: `width: ${part}%` }));
     made.append(element("span", { class: "name", title: row.name }, row.name), bar, element("span", {}, row.score === null ? "dropped" : row.score.toFixed(2)));
   }
-  return made;
+  const origin = element("p", { class: "origin" }, `bars begin at ${share ? "0" : `${low.toFixed(2)}, the lowest score shown`}`);
+  return element("div", {}, made, values.length ? origin : null);
 }
 
 function candidateBars(query, answer) {
-  return bars(answer.scores.map((score, i) => ({ name: String(i), score, kind: `${query.right.includes(i) ? "answer " : ""}${answer.choice === i ? "choice" : ""}` })));
+  return bars(answer.scores.map((score, i) => ({ name: String(i), score, kind: `${query.right.includes(i) ? "answer " : ""}${answer.choice === i ? "choice" : ""}` })), Boolean(answer.asked));
 }
 
 function classBars(answer) {
@@ -261,7 +271,7 @@ document.addEventListener("keydown", (event) => {
   const action = KEYS[event.key];
   // The arrows scroll the overview; in the gallery they step.
   const reading = event.key.startsWith("Arrow") && $("gallery").getBoundingClientRect().top > window.innerHeight * 0.6;
-  if (!action || reading || !data.groups.length || ($("help").open && event.key !== "?")) return;
+  if (!action || reading || !data.groups.length || $("large").open || ($("help").open && event.key !== "?")) return;
   event.preventDefault();
   action();
 });
@@ -276,4 +286,4 @@ $("search").addEventListener("input", () => { state.search = $("search").value; 
 $("overlay").addEventListener("change", show);
 fill($("filter"), FILTERS, "all");
 fill($("group"), data.groups.map((one, i) => [i, one.label]), 0);
-if (data.groups.length) chooseGroup(0);
+

@@ -25,7 +25,7 @@ Slots = dict[int, tuple[Picture, int]]
 # What prompts raise for parameters that no picture or backbone takes, as an edited run.json may have them.
 _UNDRAWABLE = (UserError, ValueError, OverflowError, MemoryError)
 log = logging.getLogger(__name__)
-BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"
+BIAS_COLOURS, ATTENTION_COLOURS, DIFFERENCE_COLOURS = "cividis", "viridis", "coolwarm"
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,14 @@ def _attention(
 ) -> dict[str, Any]:
     """CLS attention before, in the picture, and after, in the view, on one scale; similarities where it is read out."""
     grids = [(1 if read else 100) * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
+    difference: dict[str, Any] = {}
+    if not read and images[0].size == images[1].size:  # of a cut-out no token lies where it lay
+        change = grids[1] - grids[0]
+        most = float(np.abs(change).max())
+        difference = {"difference": heat(change, (-most, most), DIFFERENCE_COLOURS), "most": round(most, 2)} if most else {}
     limits = (float(min(g.min() for g in grids)), float(max(g.max() for g in grids)))
     before, after = (heat(grid, limits, ATTENTION_COLOURS) for grid in grids)
-    return {
+    return difference | {
         "before": before,
         "after": after,
         "limits": [round(v, 2) for v in limits],
