@@ -19,6 +19,7 @@ from benchmarks.records.runs import Choice
 from benchmarks.report.attention import Attention, recompute
 from benchmarks.report.gallery import Gallery, build_gallery
 from benchmarks.report.groups import Group, chosen_samples, restore
+from benchmarks.report.overview import Line, as_it_is, ranked
 from benchmarks.report.plots import Chart, column_charts, methods_of, responses_chart
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Column, Table, build
@@ -54,6 +55,7 @@ class Section:
     """One table of the overview."""
 
     document: Document
+    lines: tuple[Sequence[Line], ...]
     charts: tuple[Chart, ...]
     runs: tuple[Mapping[str, Any], ...]
 
@@ -139,7 +141,10 @@ def _section(
         charts += _responses(group, column, attention)
     notes = left_out(choice, table)
     runs = tuple(_provenance(run) for run in table.cells.values())
-    return Section(document(table, found, options.command, notes), tuple(charts), runs)
+    page = document(table, found, options.command, notes)
+    main, *others = page.grids
+    lines = (ranked(main, main.header.index(table.columns[0].label)), *map(as_it_is, others))
+    return Section(page, lines, tuple(charts), runs)
 
 
 def _responses(group: Group, column: Column, attention: Attention) -> list[Chart]:
