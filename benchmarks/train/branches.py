@@ -57,7 +57,10 @@ def see(model: Any, pixels: Tensor, branches: bool) -> Seen:
     if diagonal is None:
         return Seen(_projected(model, states[:, 0]))
     return Seen(
-        _projected(model, states[:, 0]), _projected(model, states[:, 1:]), _projected(model, diagonal[:, 1:]), torch.stack(maps)
+        _projected(model, states[:, 0]),
+        _projected(model, states[:, 1:]),
+        _projected(model, diagonal[:, 1:]),
+        torch.stack(maps),
     )
 
 

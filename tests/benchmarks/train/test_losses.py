@@ -63,7 +63,9 @@ def test_the_temperature_is_35_and_nine_tenths_are_kept():
 def test_cross_entropy_with_smoothed_labels(labels):
     logits, targets = torch.randn(BATCH, CLASSES, dtype=torch.float64, requires_grad=True), torch.rand(BATCH, CLASSES)
     plain = sum(
-        -targets[b, c] * (logits[b, c] - torch.log(torch.exp(logits[b]).sum())) for b in range(BATCH) for c in range(CLASSES)
+        -targets[b, c] * (logits[b, c] - torch.log(torch.exp(logits[b]).sum()))
+        for b in range(BATCH)
+        for c in range(CLASSES)
     )
     _assert_same(soft_cross_entropy(logits, targets), plain / BATCH, logits)
 
