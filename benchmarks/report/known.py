@@ -58,6 +58,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("RegionClassification", "coco_boxes"): ["benchmarks.data.coco_boxes.COCOBoxes"],
     ("RegionClassification", "lvis_boxes"): ["benchmarks.data.lvis.LVISBoxes"],
     ("RegionClassification", "fg_ovd"): ["benchmarks.data.fg_ovd.FGOVD"],
+    ("RegionClassification", "domainbed"): ["benchmarks.data.domainbed.DomainBed"],
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],
     ("PointCloudRecognition", "scanobjectnn"): ["benchmarks.data.scanobjectnn.ScanObjectNN"],
     ("PointCloudRecognition", "solids"): ["benchmarks.data.solids.Solids"],
