@@ -1,8 +1,8 @@
-"""Fine-tunes CLIP's vision tower on a recognition task and writes a backbone folder that every other command takes.
+r"""Fine-tunes CLIP's vision tower on a recognition task and writes a backbone folder that every other command takes.
 
-    python -m benchmarks.align task=classification/domainbed task.dataset.target=sketch task.split=train backbone=vit_b16 \\
+    python -m benchmarks.align task=classification/domainbed task.dataset.target=sketch task.split=train backbone=vit_b16 \
         --out results/align/pacs_sketch --margin 0.3 --beta 0.5 --attention 10 --similarity 10 --smoothing 1
-    python -m benchmarks task=classification/domainbed task.dataset.target=sketch task.split=target \\
+    python -m benchmarks task=classification/domainbed task.dataset.target=sketch task.split=target \
         backbone=vit_b16 backbone.name=results/align/pacs_sketch
 
 Without terms it is plain fine-tuning; --margin 0.3 --beta 0.5 is CLIPood. The same command goes on where it was stopped.

@@ -122,7 +122,7 @@ class DomainBed:
         return tuple(items)
 
     def _drawn(self, paths: list[Path], place: int) -> list[Path]:
-        """A domain's pictures that belong to the split, drawn as DomainBed does (lib/misc.py, split_dataset and seed_hash)."""
+        """A domain's pictures of the split, drawn as DomainBed does (lib/misc.py, split_dataset and seed_hash)."""
         if self.split not in ("train", "held_out"):
             return paths
         digest = hashlib.md5(str((self.seed, place)).encode(), usedforsecurity=False).hexdigest()
@@ -138,7 +138,7 @@ class DomainBed:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What was drawn and how, names and sizes of the pictures, and equal shares, so that domains count alike in their mean."""
+        """What was drawn and how, names and sizes of pictures, and equal shares: domains count alike in their mean."""
         domains = list(dict.fromkeys(item.slice for item in self._items))
         return {
             "name": "domainbed", "version": 1, "collection": self.collection, "split": self.split, "target": self.target,

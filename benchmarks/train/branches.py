@@ -32,8 +32,8 @@ class Seen:
 def see(model: Any, pixels: Tensor, branches: bool) -> Seen:
     """Encodes pictures, with gradients.
 
-    The diagonal branch shares all weights, and its softmax(QK^T) is the identity, so that a token keeps its own value. The file
-    of the released code that has it is missing; here it runs through the last half of the layers, beside the attending one,
+    The diagonal branch shares all weights, and its softmax(QK^T) is the identity: a token keeps its own value. The file of
+    the released code that has it is missing; here it runs through the last half of the layers, beside the attending one,
     and the maps are those of its layers, five at most.
 
     Args:

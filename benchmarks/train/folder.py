@@ -1,4 +1,4 @@
-"""The folder of a fine-tuned backbone: what `falip.load_backbone` reads, the training's record, its log and a model card."""
+"""The folder of a fine-tuned backbone: what `falip.load_backbone` reads, the training's record, log and model card."""
 
 from __future__ import annotations
 
@@ -44,13 +44,14 @@ def _card(name: str, record: Mapping[str, Any]) -> str:
         "",
         f"The vision tower and projection of {record['start']['name']}, fine-tuned; the text tower is as it was.",
         "",
-        f"- Data: {data['task']}, split {data['split']}, {data['pictures']} pictures of {data['classes']} classes, no augmentation",
+        f"- Data: {data['task']}, split {data['split']}, {data['pictures']} pictures of {data['classes']} classes, "
+        "no augmentation",
         f"- Texts: {data['template']}",
         f"- Terms beside cross-entropy: {', '.join(on)}",
         f"- {recipe['steps']} steps of {recipe['batch']} pictures, AdamW, learning rate {recipe['learning_rate']:g} with a "
         f"cosine to 0, weight decay {recipe['weight_decay']:g}",
         f"- Seed {recipe['seed']} (order of the pictures); arithmetic {record['arithmetic']}",
         "",
-        f"`{TRAINING}` has all of it in full and is part of the identity of runs with this backbone; `{LOG}` has the losses.",
+        f"`{TRAINING}` has all of it in full and is part of the identity of runs with it; `{LOG}` has the losses.",
         "",
     ])  # fmt: skip

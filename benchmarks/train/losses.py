@@ -19,8 +19,8 @@ _TINY = 1e-12  # below it F.normalize divides by it too
 def margin_logits(features: Tensor, texts: Tensor, labels: Tensor, scale: Tensor | float, margin: float) -> Tensor:
     """Logits under CLIPood's adaptive margin: `margin * text of the label` is taken from the feature.
 
-    Up to what is equal for all classes, every wrong class gains margin * (1 - its text's cosine with the right one), so that
-    near classes are held apart less (AlignCLIP engine.py, lines 191 to 199).
+    Up to what is equal for all classes, every wrong class gains margin * (1 - its text's cosine with the right one), so
+    that near classes are held apart less (AlignCLIP engine.py, lines 191 to 199).
 
     Args:
         features: (batch, width) image features of unit length.
@@ -84,8 +84,8 @@ def similarity_loss(patches: Tensor, diagonal: Tensor, texts: Tensor, labels: Te
         diagonal: The same of the diagonal branch.
         texts: (classes, width) text features of unit length.
         labels: (batch,) right classes.
-        form: "paper": of the right class alone, a softmax over the patches. "code": of every class, summed, since the released
-            code selects the right class's columns and then does not use them (AlignCLIP engine.py, lines 296 to 312).
+        form: "paper": of the right class alone, a softmax over the patches. "code": of every class, summed, since the
+            released code selects the right class's columns and then does not use them (engine.py, lines 296 to 312).
 
     Returns:
         The sum over patches (and classes), its mean over the batch.

@@ -61,7 +61,7 @@ class TrainingPictures:
 
 
 def chosen(step: int, batch: int, pictures: int, seed: int) -> list[int]:
-    """The pictures of a step: epochs follow each other, each in an order of its own, so that a resumed run goes on as it was."""
+    """The pictures of a step: epochs follow each other, each in an order of its own, for resumed runs too."""
     places = range(step * batch, (step + 1) * batch)
     orders = {
         epoch: np.random.default_rng([seed, epoch]).permutation(pictures)

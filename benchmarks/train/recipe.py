@@ -12,8 +12,8 @@ from falip.errors import UserError
 class Recipe:
     """Steps, rates and the weight of each term; defaults are plain fine-tuning with AlignCLIP's pace.
 
-    AlignCLIP main.py, lines 124 to 151: AdamW, a cosine without warm-up, 10 epochs of 500 steps. CLIPood is margin 0.3 (0.1 for
-    DomainNet) and beta 0.5; AlignCLIP adds attention 10, similarity 10 and smoothing 1.
+    AlignCLIP main.py, lines 124 to 151: AdamW, a cosine without warm-up, 10 epochs of 500 steps. CLIPood is margin 0.3 (0.1
+    for DomainNet) and beta 0.5; AlignCLIP adds attention 10, similarity 10 and smoothing 1.
 
     Attributes:
         steps: Updates.

@@ -30,8 +30,8 @@ def begun(job: Job, recipe: Recipe, out: Path) -> tuple[Tuning | None, Path, dic
         out: The folder to be.
 
     Returns:
-        The training, from its checkpoint where there is one, or None if `out` holds it finished; the folder of the backbone that
-        it starts from; and the record that it is known by.
+        The training, from its checkpoint where there is one, or None if `out` holds it finished; the folder of the backbone
+        that it starts from; and the record that it is known by.
 
     Raises:
         UserError: If the backbone or the task cannot be trained on, or `out` holds something else.
@@ -67,10 +67,10 @@ def _trainable(backbone: Backbone) -> Path:
     plain = isinstance(backbone.model, CLIPModel) and not weights.alpha and not backbone.precision
     if folder is None or not plain or layout_of(folder) != "clip":
         raise UserError(
-            f"{weights.name} cannot be fine-tuned: that takes a CLIP ViT in the layout of transformers, without alpha_weights "
-            "and precision, such as backbone=vit_b16 or backbone=tiny."
+            f"{weights.name} cannot be fine-tuned: that takes a CLIP ViT in the layout of transformers, without "
+            "alpha_weights and precision, such as backbone=vit_b16 or backbone=tiny."
         )
-    if backbone.model.config.vision_config.image_size != backbone.geometry.image_size or "image_size" in backbone.identity:
+    if "image_size" in backbone.identity:
         raise UserError("Fine-tuning keeps the input size of the backbone: leave backbone.image_size out.")
     for parameter in backbone.model.parameters():
         parameter.requires_grad_(True)

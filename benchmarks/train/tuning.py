@@ -94,7 +94,7 @@ class Tuning:
         device = self.texts.device
         pixels, labels = self.pictures.batch(chosen(self.step, self.recipe.batch, len(self.pictures), self.recipe.seed))
         terms = self._terms(pixels.to(device), labels.to(device))
-        total = sum(weight * loss for weight, loss in terms.values())
+        total = torch.stack([weight * loss for weight, loss in terms.values()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
