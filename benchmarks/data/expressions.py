@@ -60,8 +60,8 @@ class ReferringDataset(ABC):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
-        masks: File of the candidates' masks (`MaskFile`); "sam" for the one that `scripts.data masks` makes; "annotations" for
-            those of annotated objects; None for none.
+        masks: File of the candidates' masks (`MaskFile`); "sam" for the one that `scripts.data masks` makes; "annotations"
+            for those of annotated objects; None for none.
         review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
             all with their verdicts as slices. The verdicts lie in `ref_l4_reviewed/`.
 

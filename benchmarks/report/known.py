@@ -65,6 +65,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("RegionClassification", "fg_ovd"): ["benchmarks.data.fg_ovd.FGOVD"],
     ("Keypoints", "cub"): ["benchmarks.data.cub_parts.CUBParts"],
     ("Keypoints", "shape_keypoints"): ["benchmarks.data.shape_keypoints.ShapeKeypoints"],
+    ("RegionClassification", "domainbed"): ["benchmarks.data.domainbed.DomainBed"],
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],
     ("PointCloudRecognition", "scanobjectnn"): ["benchmarks.data.scanobjectnn.ScanObjectNN"],
     ("PointCloudRecognition", "solids"): ["benchmarks.data.solids.Solids"],

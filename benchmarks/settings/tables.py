@@ -116,7 +116,7 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         for chosen in (("prompt=crop_blur", "text=default"), ("prompt=three_circles", "text=this_is_subtract"))
         for sweep in _rec("table_redcircle_backbones", "detected", (*_TOWERS, *_PAIRS), chosen)
     ),
-    # FGVP, its README's tables: relations (R), score subtraction (S), both, and single prompts, by SAM's masks of detections
+    # FGVP, its README's tables: relations (R), subtraction (S), both, and single prompts, by SAM's masks of detections
     "fgvp": (
         *_fgvp(_RECLIP, "relations", "crop_shade,crop_blur,fgvp_p_c1,fgvp_p_d4"),
         *_fgvp(_RED_CIRCLE, "subtract", "fgvp_c1_c3_c4,fgvp_d1_d3_d4,fgvp_p_c1_c3_c4,fgvp_p_d1_d3_d4"),
