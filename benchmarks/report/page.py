@@ -133,7 +133,9 @@ def _groups(tables: Sequence[Table], options: Options) -> dict[tuple[int, Column
 def _section(
     table: Table, choice: Choice, groups: Mapping[tuple[int, Column], Group], attention: Attention, options: Options
 ) -> Section:
-    found = [] if table.embedded else verdicts(table.cells.values(), _expected(table.kind))
+    expected = _expected(table.kind)
+    known = {expectation.task for expectation in expected} & {column.task for column in table.columns}
+    found = verdicts(table.cells.values(), expected) if known and not table.embedded else []
     charts: list[Chart] = []
     for column in table.columns:
         group = next(g for g in groups.values() if set(g.runs.values()) == set(methods_of(table, column).values()))
