@@ -31,6 +31,9 @@ COMMANDS = {
     "reproduce": Command("benchmarks.reproduce", "the tables of the papers on real data, beside the published figures"),
     "published": Command("benchmarks.published.__main__", "every published figure with the command that makes ours"),
     "backbones": Command("benchmarks.backbones", "every backbone: grid, layers, where its weights come from"),
+    "align": Command(
+        "benchmarks.align", "fine-tunes a tower on a task as CLIPood and AlignCLIP do, into a backbone folder"
+    ),
     "data": Command("scripts.data", "fetches data sets and weights, and says what is there"),
     "status": Command("benchmarks.status", "which runs are complete, partial, failed or missing"),
     "tables": Command("benchmarks.tables.__main__", "tables of finished runs, as CSV, Markdown and LaTeX"),
