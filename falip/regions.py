@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -120,6 +122,59 @@ class Region:
                 "(x0, y0, x1, y1) in pixels."
             )
         return self if kept == self.boxes else Region(kept, self.mask)
+
+
+def as_regions(given: Any, image_size: ImageSize) -> Sequence[Region]:
+    """Regions from what can only mean regions.
+
+    Args:
+        given: Regions, boxes of four numbers and masks, in a list or one alone; or an array of boxes (regions, 4) or masks
+            (regions, height, width).
+        image_size: (width, height) of the image, which tells masks from boxes.
+
+    Raises:
+        UserError: If it is something else; the message says what to give.
+    """
+    if isinstance(given, Region):
+        return [given]
+    if isinstance(given, list | tuple):
+        if all(isinstance(one, Region) for one in given):
+            return given
+        return [_one_region(given)] if _is_box(given) else [_one_region(one) for one in given]
+    if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__array__"):
+        raise _no_region(given)
+    array, mask_shape = np.asarray(given), image_size[::-1]
+    if array.ndim == 1 or (array.ndim == 2 and (array.dtype == bool or array.shape == mask_shape)):
+        return [_one_region(array)]
+    if array.ndim == 3 or (array.ndim == 2 and array.shape[1] == 4):
+        return [_one_region(one) for one in array]
+    raise UserError(
+        f"An array of shape {array.shape} names no regions: give boxes of shape (regions, 4), or masks of the shape of the "
+        f"image, {mask_shape}."
+    )
+
+
+def _one_region(given: Any) -> Region:
+    if isinstance(given, Region):
+        return given
+    if _is_box(given):
+        return Region.from_box(*(float(value) for value in given))
+    if hasattr(given, "__array__") and np.ndim(given) == 2:
+        return Region.from_mask(np.asarray(given))
+    raise _no_region(given)
+
+
+def _is_box(given: Any) -> bool:
+    """Whether it is four numbers."""
+    values = given if isinstance(given, list | tuple) else np.asarray(given) if hasattr(given, "__array__") else ()
+    return np.shape(given) == (4,) and all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
+
+
+def _no_region(given: Any) -> UserError:
+    return UserError(
+        f"A region is four numbers (x0, y0, x1, y1) in pixels, a mask of shape (height, width), or a falip.Region, and got "
+        f"{reprlib.repr(given)} of type {type(given).__name__}."
+    )
 
 
 def clip_box(box: Box, image_size: ImageSize) -> Box:

@@ -15,7 +15,8 @@ from PIL import Image
 from falip.dense import Reading, check_reading
 from falip.errors import UserError
 from falip.geometry import Ability, Geometry, MaskForm
-from falip.regions import Region
+from falip.reading import as_picture
+from falip.regions import Region, as_regions
 from falip.surgery import AttentionChange
 
 if TYPE_CHECKING:
@@ -240,10 +241,18 @@ class Prompt(Protocol):
 def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
     """The views of a prompt, for an image and regions that any prompt can take, and a tower that can do what they ask.
 
+    Args:
+        prompt: A prompt.
+        image: A picture, or what `falip.reading.as_picture` takes for one.
+        regions: Regions of it, or what `falip.regions.as_regions` takes for some.
+        geometry: Of the tower.
+
     Raises:
         UserError: If there is no region, the image is neither RGB nor a depth map (mode "F"), or the prompt asks for what
             the tower cannot do.
     """
+    image = as_picture(image)
+    regions = as_regions(regions, image.size)
     if not len(regions):
         raise UserError("There is no region to look at: give at least one falip.Region.")
     if image.mode not in ("RGB", "F"):
@@ -251,6 +260,8 @@ def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], ge
     if "transparency" in image.info:  # left over from the file; edits of the picture would take it for a colour to hide
         image = image.copy()
         del image.info["transparency"]
+    if not callable(prompt) or isinstance(prompt, type):
+        raise UserError(f"{prompt!r} is no prompt. Give an object such as falip.Foveal() or falip.RedCircle().")
     views = prompt(image, regions, geometry)
     for component in views.components:
         geometry.check(component.name, component.needs)
