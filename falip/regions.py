@@ -6,7 +6,6 @@ import math
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -77,6 +76,18 @@ class Region:
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         return Region((box,), pixels)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its boxes, and its mask as a small picture."""
+        from falip.picture.inline import mask_tag
+
+        boxes = "; ".join(f"({', '.join(f'{value:g}' for value in box)})" for box in self.boxes)
+        words = f"Region: {'box' if len(self.boxes) == 1 else f'{len(self.boxes)} boxes'} {boxes} in pixels"
+        if self.mask is None:
+            return f"<div>{words}</div>"
+        height, width = self.mask.shape
+        inside = f"mask of {int(self.mask.sum())} pixels in {width} × {height}"
+        return f"<div>{words}, {inside}<br>{mask_tag(self.mask)}</div>"
+
     @property
     def box(self) -> Box:
         """The smallest box that holds the whole region."""
@@ -141,7 +152,7 @@ def as_regions(given: Any, image_size: ImageSize) -> Sequence[Region]:
         if all(isinstance(one, Region) for one in given):
             return given
         return [_one_region(given)] if _is_box(given) else [_one_region(one) for one in given]
-    if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__array__"):
+    if isinstance(given, str | bytes | Mapping) or not _is_array(given):
         raise _no_region(given)
     array, mask_shape = np.asarray(given), image_size[::-1]
     if array.ndim == 1 or (array.ndim == 2 and (array.dtype == bool or array.shape == mask_shape)):
@@ -159,15 +170,30 @@ def _one_region(given: Any) -> Region:
         return given
     if _is_box(given):
         return Region.from_box(*(float(value) for value in given))
-    if hasattr(given, "__array__") and np.ndim(given) == 2:
+    if _is_array(given) and np.asarray(given).ndim == 2:
         return Region.from_mask(np.asarray(given))
     raise _no_region(given)
 
 
 def _is_box(given: Any) -> bool:
     """Whether it is four numbers."""
-    values = given if isinstance(given, list | tuple) else np.asarray(given) if hasattr(given, "__array__") else ()
-    return np.shape(given) == (4,) and all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
+    if not isinstance(given, list | tuple) and not (_is_array(given) and np.asarray(given).ndim == 1):
+        return False
+    values = list(given)
+    return len(values) == 4 and all(_is_number(value) for value in values)
+
+
+def _is_array(given: Any) -> bool:
+    """Whether numpy makes an array of it: its own, a tensor, a picture."""
+    return hasattr(given, "__array__") or hasattr(given, "__array_interface__")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one number; that of an array or tensor without axes is one too."""
+    if isinstance(value, list | tuple):
+        return False
+    found = np.asarray(value)
+    return found.ndim == 0 and found.dtype.kind in "iuf"
 
 
 def _no_region(given: Any) -> UserError:

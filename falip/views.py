@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Combine = Literal["sum", "max"]
 Sharing = Literal["exact", "frozen", "none"]
+PICTURES_SHOWN = 8  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,18 @@ class Component:
         return readout if hasattr(readout, "scores") else None
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """What is done beside showing its pictures, in words."""
+        words = [f"{bias.form} bias in layers {list(bias.layers)}" for bias in self.biases]
+        if self.intervention:
+            words.append(f"{type(self.intervention.change).__name__} in layers {list(self.intervention.layers)}")
+        if self.alpha is not None:
+            words.append("alpha channel")
+        if self.reading:
+            words.append(f"read by {self.reading.readout.name}")
+        return tuple(words)
+
+    @property
     def layers(self) -> tuple[int, ...]:
         """Layers that any of its biases touches, ascending."""
         return tuple(sorted({layer for bias in self.biases for layer in bias.layers}))
@@ -212,6 +225,19 @@ class Views:
     pixels: Tensor | None = None
     keys: tuple[tuple[bytes, ...], ...] | None = None
     weights: tuple[float, ...] | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its pictures, small, and what each component does to the attention."""
+        from falip.picture.inline import picture_tag, table
+
+        pictures = "".join(picture_tag(image, f"picture {i}") for i, image in enumerate(self.images[:PICTURES_SHOWN]))
+        more = len(self.images) - PICTURES_SHOWN
+        rows = [
+            (c.name, f"{len(c.image_index)} views", f"pictures {sorted(set(c.image_index))}", *c.told)
+            for c in self.components
+        ]
+        how = f"scores combined by {self.combine}" if len(self.components) > 1 else ""
+        return f"<div>{pictures}{f' and {more} more' if more > 0 else ''}{table(rows)}{how}</div>"
 
     def __len__(self) -> int:
         """Number of regions."""

@@ -81,8 +81,11 @@ def contour(axes: Axes, mask: np.ndarray) -> None:
     """The rim of a mask (height, width) with a dark edge, in the pixel coordinates of its picture."""
     padded = np.pad(mask, 1).astype(float)  # so that a mask that ends with the picture has a rim there too
     across, down = np.arange(-0.5, mask.shape[1] + 1), np.arange(-0.5, mask.shape[0] + 1)
+    limits = axes.get_xlim(), axes.get_ylim()
     for width, colour in ((2.6, "black"), (1.2, "white")):
         axes.contour(across, down, padded, levels=[0.5], colors=colour, linewidths=width, zorder=3)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
 
 
 def number(axes: Axes, box: Box, words: str) -> None:

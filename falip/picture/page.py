@@ -20,8 +20,8 @@ from falip.regions import Region
 MOST_HEIGHT = 19.8  # inches, below 2,000 pixels
 _HEADING, _GAP, _CAPTION = 0.5, 0.3, 0.5
 MASK_CAPTION = (
-    "A foveal mask is laid over whole tokens: every token that the region touches has a part in it, so that it may reach up "
-    "to one token past the white frame.\nIn it, the bias falls from alpha at the region's centre to 0 at the tokens "
+    "A foveal mask is laid over whole tokens: every token that the region touches has a part in it, so that it may reach "
+    "up to one token past the white frame.\nIn it, the bias falls from alpha at the region's centre to 0 at the tokens "
     "farthest from it."
 )
 

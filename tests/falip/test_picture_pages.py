@@ -105,10 +105,11 @@ def test_a_read_out_that_scores_by_itself_has_no_map(random_clip, photo):
 
 
 def test_heads_are_drawn_for_a_single_block_or_when_asked(random_clip, photo):
-    one, both = {"one": REGIONS["one"]}, {"falip": falip.Foveal(), "crop": falip.Crop()}
+    one, single = {"one": REGIONS["one"]}, {"falip": falip.Foveal()}
+    both = single | {"crop": falip.Crop()}
     for prompts, regions, heads, expected in (
-        ({"falip": falip.Foveal()}, one, None, True), (both, one, None, False), ({"falip": falip.Foveal()}, REGIONS, None, False),
-        (both, one, True, True), ({"falip": falip.Foveal()}, one, False, False),
+        (single, one, None, True), (both, one, None, False), (single, REGIONS, None, False),
+        (both, one, True, True), (single, one, False, False),
     ):  # fmt: skip
         page = words(figures(content(random_clip(), photo, prompts, regions=regions, heads=heads))[0])
         assert ("head 3 after" in page) == expected
