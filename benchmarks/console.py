@@ -23,7 +23,7 @@ class Command:
 
 
 COMMANDS = {
-    "look": Command("falip.__main__", "scores of texts for regions of one picture, and what the model saw"),
+    "look": Command("benchmarks.look", "scores of texts for regions of one picture, and what the model saw"),
     "list": Command("benchmarks.listing", "the prompts, backbones, tasks, texts and experiments that there are"),
     "validate": Command("benchmarks.validate", "checks a configuration and its data, and shows samples as a picture"),
     "run": Command("benchmarks.__main__", "one evaluation: falip run task=rec/shapes prompt=foveal"),

@@ -19,6 +19,7 @@ from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
+from falip.reading import as_picture
 from falip.regions import Region
 from falip.views import Component, Prompt, Sharing, Views, make_views
 from falip.weights import Weights, backbone_identity
@@ -145,6 +146,7 @@ class Backbone:
         Raises:
             UserError: If the prompt has no read-out, the read-out has no dense features, or the tower can have none.
         """
+        image = as_picture(image)
         return dense_features(self.tower, *self._single(image, [Region.from_box(0, 0, *image.size)], readout))
 
     @torch.inference_mode()
@@ -169,7 +171,7 @@ class Backbone:
         """
         component, pixels = self._single(image, regions, readout)
         if targets is not None:
-            return similarities(self.tower, component, pixels, targets.expand(len(regions), -1, -1))
+            return similarities(self.tower, component, pixels, targets.expand(len(component.image_index), -1, -1))
         own = self.encode_regions(image, regions, readout)
         return similarities(self.tower, component, pixels, own[:, None])[:, 0]
 

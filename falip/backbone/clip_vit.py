@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ class ClipViT:
     Attributes:
         model: The CLIPModel; its vision tower stays as transformers wrote it, but for the attention function.
     """
+
+    pooling: ClassVar[str] = "CLS"
 
     def __init__(self, model: Any, resize: Resize) -> None:
         vision = model.config.vision_config

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +29,10 @@ class PooledTower(ABC):
         geometry: With one layer.
         dtype: Of the weights.
         device: Where they are.
+        pooling: See `VisionTower`.
     """
+
+    pooling: ClassVar[str]
 
     def __init__(self, geometry: Geometry, width: int, dtype: torch.dtype, device: torch.device) -> None:
         self.geometry, self.dtype, self.device = geometry, dtype, device

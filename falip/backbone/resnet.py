@@ -6,7 +6,7 @@ The modules have the names of open_clip's state dicts (open_clip modified_resnet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -153,6 +153,8 @@ class ResnetClip(nn.Module):
 
 class ResnetTower(PooledTower):
     """A `VisionTower` over a `ResnetClip`; its one layer is the attention pool."""
+
+    pooling: ClassVar[str] = "mean token"
 
     def __init__(self, model: ResnetClip, resize: Resize) -> None:
         self.visual, self.shape = model.visual, model.visual.shape

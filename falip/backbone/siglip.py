@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -71,6 +71,8 @@ class SiglipTower(PooledTower):
     Attributes:
         model: The SiglipModel, as transformers wrote it.
     """
+
+    pooling: ClassVar[str] = "probe"
 
     def __init__(self, model: Any) -> None:
         self.model, self._vision = model, model.vision_model

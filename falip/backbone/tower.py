@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -19,8 +19,10 @@ class VisionTower(Protocol):
         geometry: Its grid, layers and heads, and what prompts may do inside it (`Geometry.abilities`).
         dtype: Of its weights and of the pixels that it takes.
         device: Where they are.
+        pooling: The token whose attention makes the embedding, for people.
     """
 
+    pooling: ClassVar[str]
     geometry: Geometry
     dtype: torch.dtype
     device: torch.device
