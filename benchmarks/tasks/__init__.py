@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from benchmarks.data.samples import Dataset, Picture, Sample
+from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.records.record import Record
 
 
@@ -73,6 +73,17 @@ class Task(Protocol):
             scores: float32 (components, regions, texts), the regions of all its pictures in their order.
             combine: How the scores of components become one.
             outside: Number of regions that the model's crop does not see.
+        """
+        ...
+
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> Sequence[int]:
+        """Where the answer of a query is: places among the regions of all pictures of the sample; empty where nowhere.
+
+        Args:
+            sample: The sample.
+            query: One of its queries.
+            record: What `decide` made of it.
+            regions: Number of regions that were looked at.
         """
         ...
 
