@@ -46,7 +46,7 @@ def test_without_it_nothing_is_recorded_and_with_it_no_decision_moves(job):
     on.execute()
     without, measured = off.folder.frame(), on.folder.frame()
     assert "metrics" not in off.identity and on.identity == off.identity | {"metrics": {"attention": True, "version": 1}}
-    assert without[["attention_on_target", "region_share"]].isna().all(axis=None)
+    assert np.isnan(without[["attention_on_target", "region_share"]].to_numpy()).all()
     assert (without["attention_by_head"].map(len) == 0).all()
     rest = [field.name for field in fields(Record) if field.name not in MEASURED]
     for name in rest:
