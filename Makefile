@@ -13,7 +13,7 @@ TASKS ?=
 ARGS ?=
 SUBSET = $(if $(LIMIT),task.limit=$(LIMIT))
 EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
-  table_combinations table_readouts table_regions sweep_alpha_sigma sweep_layers
+  table_combinations table_readouts table_regions table_lift sweep_alpha_sigma sweep_layers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed train-tiny clean

@@ -117,6 +117,7 @@ class Component:
         alpha: For each view the map of the alpha channel of a tower that has one, 0 to 1, (height, width) of its picture;
             None for a view that looks at all of it, and for a component whose views all do.
         reading: What becomes the embedding of each view; None for the pooled token.
+        scaled: Whether its pictures are the whole picture in another size, and not cut out of it.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Component:
     preparation: Preparation | None = None
     alpha: tuple[np.ndarray | None, ...] | None = None
     reading: Reading | None = None
+    scaled: bool = False
 
     @property
     def needs(self) -> frozenset[Ability]:

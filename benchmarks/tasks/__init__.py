@@ -77,6 +77,17 @@ class Task(Protocol):
         """
         ...
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> Sequence[int]:
+        """Where the answer of a query is: places among the regions of all pictures of the sample; empty where nowhere.
+
+        Args:
+            sample: The sample.
+            query: One of its queries.
+            record: What `decide` made of it.
+            regions: Number of regions that were looked at.
+        """
+        ...
+
 
 def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:
     """Scores with their first axis, the components, summed or maximised, each times its weight where there are some."""

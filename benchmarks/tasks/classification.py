@@ -64,6 +64,10 @@ class Recognition:
             records.append(_record(sample, query, mine, combined(mine, combine).sum(0), outside))
         return records
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> Sequence[int]:
+        """The region that is asked about, or all of them together."""
+        return range(regions) if query.region is None else [query.region]
+
 
 def _record(sample: Sample, query: Query, parts: np.ndarray, total: np.ndarray, outside: int) -> Record:
     # Of texts of its own an index is no class, so each is said to be right or wrong.

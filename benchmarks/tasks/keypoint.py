@@ -99,6 +99,11 @@ class Keypoints:
             records.append(decided(sample, query, parts, outside, decision))
         return records
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> list[int]:
+        """The keypoint that is asked about, or the place that is right, where any is."""
+        place = sample.queries.index(query) if self.ask == "keypoint_to_name" else record.target
+        return [place] if place >= 0 else []
+
     def kept(self, sample: Sample) -> list[int]:
         """Candidates that take part: all."""
         return list(range(len(self._places(sample))))

@@ -87,6 +87,13 @@ class ReferringExpressions:
         every[:, kept] = scores if scores.shape[1] == len(kept) else scores[:, kept]
         return every
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> list[int]:
+        """The right candidate with the largest IoU, where any is right and it was not dropped."""
+        kept = self.kept(sample)
+        if record.target not in kept:
+            return []
+        return [record.target if regions == len(sample.boxes) else kept.index(record.target)]
+
     def record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
         """The record of one expression.
 

@@ -17,6 +17,7 @@ from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
+from falip.backbone.watching import WATCHED_LAYERS, Watch
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
 from falip.reading import as_picture
@@ -229,6 +230,25 @@ class Backbone:
             (components, regions, D) on the CPU, in the dtype of the model. Where a component has a scorer, which takes
             longer rows, as long as the longest: zeros stand behind the others.
         """
+        return self._encoded(views, sharing, batch, None)[0]
+
+    @torch.inference_mode()
+    def attended_features(
+        self, views: Views, sharing: Sharing = "exact", batch: int = 64
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """As `features`, and what the views attended to on the way, which costs little beside it.
+
+        Returns:
+            The features, and for each component the mean over the last four layers of what `attention` gives, float32
+            (regions, heads, 1 + rows * cols) on the CPU; None for a read-out, whose embedding is not the pooled token.
+        """
+        layers = self.geometry.last_layers(min(WATCHED_LAYERS, self.geometry.layers))
+        return self._encoded(views, sharing, batch, Watch(layers))
+
+    def _encoded(
+        self, views: Views, sharing: Sharing, batch: int, watch: Watch | None
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Features of views, and where somebody watches what they attended to."""
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
         ready = self.prepare(views)
@@ -237,10 +257,13 @@ class Backbone:
             *(distinct_views(c, keys) for c, keys in zip(ready.components, ready.keys, strict=True)), strict=True
         )
         # Sharing is exact to rounding, which in half is what released precision is about.
-        found = self.tower.encode(distinct, self._to_model(ready.pixels), "none" if self.precision else sharing, batch)
+        way: Sharing = "none" if self.precision else sharing
+        found = self.tower.encode(distinct, self._to_model(ready.pixels), way, batch, watch)
         longest = max(part.shape[1] for part in found)
         rows = [pad(part, (0, longest - part.shape[1])) for part in found]
-        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)])
+        attended = [watch.of(component) if watch else None for component in distinct]
+        attended = [w if w is None else w[place] for w, place in zip(attended, places, strict=True)]
+        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)]), attended
 
     @torch.inference_mode()
     def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -14,9 +14,25 @@ from torch import Tensor
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
 from falip.backbone.dense import LastBlocks, Read, captured_inputs
-from falip.backbone.sharing import Passes, Rows, Seats
+from falip.backbone.sharing import Passes, Rows, Seats, Seen
+from falip.backbone.watching import Watch
 from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
 from falip.views import Component, Sharing
+
+
+@dataclass(frozen=True, eq=False)
+class Trunk:
+    """The unprompted pass over some images.
+
+    Attributes:
+        images: Which, among the pixels.
+        states: See `Passes.trunk`.
+        seen: What CLS attended to there, where that is asked.
+    """
+
+    images: list[int]
+    states: dict[int, Tensor]
+    seen: Seen | None
 
 
 class ClipViT:
@@ -55,14 +71,16 @@ class ClipViT:
         """See `VisionTower`; `sharing="none"` stays the unmodified tower."""
         self._passes.compile()
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """See `VisionTower`."""
         # On a CPU its caches are to hold a layer's activations.
         batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
         shared = [c for c in components if sharing != "none" and _is_shareable(c)]
-        found = self._encode_shared(shared, pixels, sharing, batch) if shared else {}
+        found = self._encode_shared(shared, pixels, sharing, batch, watch) if shared else {}
         found |= {id(c): self._encode_alone(c, pixels, sharing) for c in components if _is_alone(c, sharing)}
-        return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch) for c in components]
+        return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch, watch) for c in components]
 
     def read(self, component: Component, pixels: Tensor) -> Read:
         """The views of a component with a read-out, each encoded whole, about to be read."""
@@ -108,13 +126,20 @@ class ClipViT:
             for hook in hooks:
                 hook.remove()
 
-    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
+    def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole, through the transformers tower."""
         total = len(component.image_index)
         if component.reading:
             batch = max(1, batch // max(1 + len(place.parts) for place in component.reading.places))
-        some = (component.some(range(total)[rows]) for rows in _slices(total, batch))
-        parts = [self.read(c, pixels).embeddings() if c.reading else self._whole_batch(c, pixels) for c in some]
+        parts = []
+        for views in (range(total)[rows] for rows in _slices(total, batch)):
+            some = component.some(views)
+            captured: dict[int, Tensor] | None = {} if watch and not some.reading else None
+            parts.append(
+                self.read(some, pixels).embeddings() if some.reading else self._whole_batch(some, pixels, captured)
+            )
+            if watch and captured is not None:
+                watch.keep(component, views, captured)
         return torch.cat(parts).cpu()
 
     def _whole_batch(self, component: Component, pixels: Tensor, captured: dict[int, Tensor] | None = None) -> Tensor:
@@ -136,7 +161,7 @@ class ClipViT:
         return output.pooler_output, len(index)
 
     def _encode_shared(
-        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None
     ) -> dict[int, Tensor]:
         """CLS-row components, plain ones and read-outs of these, over one trunk for each image."""
         needs = {id(c): self._states(c, sharing) for c in components}
@@ -147,9 +172,10 @@ class ClipViT:
         width = self.model.config.projection_dim
         results = {id(c): torch.empty(len(c.image_index), width, device=self.device, dtype=self.dtype) for c in components}
         for images in _alike(wanted, batch):
-            states = self._passes.trunk(pixels[images], wanted[images[0]])
+            seen = Seen(watch.layers) if watch else None
+            trunk = Trunk(images, self._passes.trunk(pixels[images], wanted[images[0]], seen), seen)
             for component in components:
-                self._finish(component, images, states, sharing, batch, results[id(component)])
+                self._finish(component, trunk, sharing, batch, results[id(component)], watch)
         return {key: embeddings.cpu() for key, embeddings in results.items()}
 
     def _states(self, component: Component, sharing: Sharing) -> set[int]:
@@ -180,10 +206,10 @@ class ClipViT:
         return LastBlocks(self._passes, states, (geometry.rows, geometry.cols), geometry.patch_size)
 
     def _finish(
-        self, component: Component, images: list[int], states: dict[int, Tensor], sharing: Sharing, batch: int, out: Tensor
+        self, component: Component, trunk: Trunk, sharing: Sharing, batch: int, out: Tensor, watch: Watch | None
     ) -> None:
-        """Writes the embeddings of those views of a component that see these images."""
-        place = {image: i for i, image in enumerate(images)}
+        """Writes the embeddings of those views of a component that see the images of a trunk."""
+        states, place = trunk.states, {image: i for i, image in enumerate(trunk.images)}
         mine = sorted((place[image], view) for view, image in enumerate(component.image_index) if image in place)
         if not mine:
             return
@@ -196,6 +222,7 @@ class ClipViT:
             return
         if not component.biases:
             out[views] = self._passes.embed(states[self.geometry.layers])[owner.to(out.device)]
+            _watch(watch, component, views, trunk, owner, {})
             return
         finish = self._passes.frozen if sharing == "frozen" else self._passes.exact
         for some in _slices(len(mine), batch):
@@ -209,7 +236,18 @@ class ClipViT:
                 blocks, count = self._blocks(self._passes.streams(near, seats, rows, wanted)), len(part.image_index)
                 out[views[some]] = Read(part.reading, blocks, range(count), [()] * count).embeddings()
             else:
-                out[views[some]] = self._passes.embed(finish(near, seats, rows))
+                seen = Seen(watch.layers) if watch else None
+                out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
+                _watch(watch, component, views[some], trunk, owner[some], seen.weights if seen else {})
+
+
+def _watch(
+    watch: Watch | None, component: Component, views: Tensor, trunk: Trunk, owner: Tensor, own: dict[int, Tensor]
+) -> None:
+    """Keeps what some views attended to: in their own layers, and in the trunk below."""
+    if watch and trunk.seen:
+        below = {layer: weights for layer, weights in trunk.seen.weights.items() if layer not in own}
+        watch.keep(component, views, {layer: w[owner.to(w.device)] for layer, w in below.items()} | own)
 
 
 def _is_shareable(component: Component) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from falip.backbone.attention import summed_rows
+from falip.backbone.watching import Watch
 from falip.geometry import Ability, Geometry
 from falip.surgery import Heads
 from falip.views import Component, Sharing
@@ -78,17 +79,23 @@ class PooledTower(ABC):
         """See `VisionTower`; `sharing="none"` stays as it is."""
         self._shared_features = torch.compile(self._features)
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def _attended(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """What the pool of each view attends to, float32 (views, heads, 1 + rows * cols)."""
+        return pool_weights(heads, owner, row)
+
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """See `VisionTower`."""
         if pixels.device.type == "cpu":
             batch = min(batch, self._cached_views)
         if sharing == "none":
-            return [self._encode_whole(component, pixels, batch) for component in components]
-        return self._encode_shared(components, pixels, batch)
+            return [self._encode_whole(component, pixels, batch, watch) for component in components]
+        return self._encode_shared(components, pixels, batch, watch)
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
-        return pool_weights(*self._views(component, pixels))[:, None].cpu()
+        return self._attended(*self._views(component, pixels))[:, None].cpu()
 
     def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`; the width is that behind the projection of the heads."""
@@ -96,15 +103,19 @@ class PooledTower(ABC):
         weight = self._output_weight.float().unflatten(1, (self.geometry.heads, -1))
         return torch.einsum("vhk,dhk->vhd", outputs, weight)[:, None].cpu()
 
-    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
+    def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole."""
         parts = []
         for some in _slices(range(len(component.image_index)), batch):
             views = component.some(some)
             parts.append(self._whole(pixels[list(views.image_index)], self._row(views)))
+            if watch:
+                watch.keep(component, some, {0: self._attended(*self._views(views, pixels))})
         return torch.cat(parts).cpu()
 
-    def _encode_shared(self, components: Sequence[Component], pixels: Tensor, batch: int) -> list[Tensor]:
+    def _encode_shared(
+        self, components: Sequence[Component], pixels: Tensor, batch: int, watch: Watch | None
+    ) -> list[Tensor]:
         """One feature map for each picture."""
         results = [torch.empty(len(c.image_index), self._width, device=self.device, dtype=self.dtype) for c in components]
         for images in _slices(sorted({image for c in components for image in c.image_index}), batch):
@@ -115,7 +126,10 @@ class PooledTower(ABC):
                 for some in _slices(mine, batch):
                     views = component.some(some)
                     owner = torch.tensor([place[image] for image in views.image_index], device=self.device)
-                    result[list(some)] = self._embed(pooled(heads, owner, self._row(views)))
+                    row = self._row(views)
+                    result[list(some)] = self._embed(pooled(heads, owner, row))
+                    if watch:
+                        watch.keep(component, some, {0: self._attended(heads, owner, row)})
         return [result.cpu() for result in results]
 
     def _views(self, component: Component, pixels: Tensor) -> tuple[Heads, Tensor, Tensor | None]:

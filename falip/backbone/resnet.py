@@ -16,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from falip.backbone.budget import CACHE_BYTES, within_budget
 from falip.backbone.pooled import ABILITIES, PooledTower
+from falip.backbone.watching import Watch
 from falip.geometry import Ability, Geometry, Resize
 from falip.readouts.gradcam import of_cosine
 from falip.surgery import Heads
@@ -176,10 +177,12 @@ class ResnetTower(PooledTower):
     def _cached_views(self) -> int:
         return max(1, CACHE_BYTES // (self._largest_map() * 4))
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """See `VisionTower`; of a component with a read-out each picture by itself."""
         pooled = [component for component in components if not component.reading]
-        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch), strict=True))
+        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch, watch), strict=True))
         return [found[id(c)] if id(c) in found else self._read(c, pixels) for c in components]
 
     def _read(self, component: Component, pixels: Tensor) -> Tensor:

@@ -88,9 +88,9 @@ class SiglipTower(PooledTower):
         """See `VisionTower`."""
         return views_within(self._config, self.device, self.dtype, memory_gb)
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`; the first token, where others have their class token, is none here and gets 0."""
-        return pad(super().attention(component, pixels), (1, 0))
+    def _attended(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """The first token, where others have their class token, is none here and gets 0."""
+        return pad(super()._attended(heads, owner, row), (1, 0))
 
     @property
     def _output_weight(self) -> Tensor:

@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from falip.backbone.watching import Watch
 from falip.geometry import Geometry
 from falip.views import Component, Sharing
 
@@ -27,7 +28,9 @@ class VisionTower(Protocol):
     dtype: torch.dtype
     device: torch.device
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """Embeddings of each component before they are normalised, (views, D) on the CPU.
 
         Args:
@@ -35,6 +38,7 @@ class VisionTower(Protocol):
             pixels: (images, channels, side, side), on the device; four channels where the tower has an alpha channel.
             sharing: See `Backbone.encode_views`.
             batch: Most views in one forward pass.
+            watch: Takes what `attention` gives, in its layers, of all components without a read-out.
         """
         ...
 

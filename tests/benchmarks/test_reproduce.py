@@ -215,7 +215,9 @@ def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 50
     assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
-    assert "for the tables of other papers:\n  python -m scripts.data weights --backbone timm/resnet50x16_clip" in said.err
+    others = said.err.partition("for the tables of other papers:\n")[2]
+    assert "python -m scripts.data weights --backbone timm/resnet50x16_clip" in others
+    assert "python -m scripts.data masks refcoco --split val" in others and "pointclip_v2/best_param.py" in others
 
 
 def test_the_screen_loads_no_torch(tmp_path):

@@ -1,0 +1,36 @@
+"""What the pooled token of each view attends to, taken while the view is encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from falip.views import Component
+
+WATCHED_LAYERS = 4  # averaged: as many as FALIP masks
+
+
+class Watch:
+    """Takes attention weights of the views of components, the mean of some layers.
+
+    Attributes:
+        layers: Which, counted from 0.
+    """
+
+    def __init__(self, layers: Sequence[int]) -> None:
+        self.layers = tuple(layers)
+        self._rows: dict[int, Tensor] = {}
+
+    def keep(self, component: Component, views: Sequence[int] | Tensor, weights: Mapping[int, Tensor]) -> None:
+        """Keeps the weights of some views of a component, (views, heads, tokens) for each of the layers at least."""
+        mean = torch.stack([weights[layer].float() for layer in self.layers]).mean(0)
+        if id(component) not in self._rows:
+            self._rows[id(component)] = mean.new_empty(len(component.image_index), *mean.shape[1:])
+        self._rows[id(component)][torch.as_tensor(views, device=mean.device)] = mean
+
+    def of(self, component: Component) -> Tensor | None:
+        """float32 (views, heads, tokens) on the CPU, a row sums to 1; None for a read-out, which pools otherwise."""
+        found = self._rows.get(id(component))
+        return None if found is None else found.cpu()
