@@ -135,7 +135,9 @@ def test_a_table_of_another_paper_has_its_proposals_texts_and_size_prior(command
 @pytest.mark.timeout(1800)
 def test_each_kind_of_command_for_a_published_figure_runs_small(data_root, clip_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("FALIP_DATA", str(data_root))
-    kinds = {(e.task, e.proposals, e.prompt, e.text, e.rules): e for e in load_expectations()}
+    # Region recognition is in no table of `make reproduce`, and is run on stand-ins of its own.
+    tasks = {sweep.task for sweeps in TABLES.values() for sweep in sweeps}
+    kinds = {(e.task, e.proposals, e.prompt, e.text, e.rules): e for e in load_expectations() if e.task in tasks}
     weights = tmp_path / "visual.pth"
     write_alpha_weights(clip_folder("small"), weights)
     commands = []
