@@ -51,7 +51,7 @@ def towers(tmp_path_factory):
 
 
 def _tried(kind, task):
-    quick = kind == "siglip" or task == "rec/shapes"
+    quick = task == "rec/shapes"
     return pytest.param(kind, task, marks=() if quick else pytest.mark.slow)
 
 
