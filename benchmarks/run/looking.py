@@ -25,8 +25,9 @@ class Looked:
     """What the views of some regions attend to, each on its own region.
 
     Attributes:
-        on_region: float32 (components, regions, heads), the share of the attention, mean of the last four layers; NaN for
-            a read-out, whose embedding is not the pooled token, and for a region that the model does not see.
+        on_region: float32 (components, regions, heads), the share of the attention, mean of the last four layers, or of a
+            read-out's likeness, the same for all heads; NaN for a component that scores in its own way, and for a region
+            that the model does not see.
         share: float32 (components, regions), the region's share of the patches; NaN for the same ones.
     """
 
@@ -38,10 +39,10 @@ class Looked:
         """From what the views of each component attend to, (regions, heads, tokens), and the tokens of their regions.
 
         Args:
-            attended: Of each component; None for a read-out.
+            attended: Of each component, see `Backbone.attended_features`.
             covered: bool (components, regions, 1 + rows * cols), see `covered_by`.
         """
-        heads = next((one.shape[1] for one in attended if one is not None), 1)
+        heads = max((one.shape[1] for one in attended if one is not None), default=1)
         on_region = np.full((*covered.shape[:2], heads), np.nan, np.float32)
         for c, weights in enumerate(attended):
             if weights is not None:

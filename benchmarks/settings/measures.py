@@ -14,12 +14,13 @@ class Measures:
     """The group `metrics` of a configuration.
 
     Attributes:
-        attention: Whether to record how much of the attention of the answer's views lies on the answer's region.
+        attention: Whether to record how much of the attention of the answer's views, or of the likeness that a
+            read-out finds, lies on the answer's region.
         version: Raised when what is measured can come out otherwise.
     """
 
     attention: bool = False
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @staticmethod
     def of(settings: Mapping[str, Any]) -> Measures:

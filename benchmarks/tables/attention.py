@@ -19,8 +19,9 @@ _NOTE = (
     "Attention: share of the pooled token's attention that lies on the tokens of the answer's region, mean of the last "
     "four layers and of their heads. Share: that of the region among the patches. Lift: attention by share, query by "
     "query; attention spread evenly over the patches has 1, less what the pooled token attends to itself. A view that "
-    "shows the region alone (crop) has by definition a share of 100 %, so its lift is at most 1. Read-outs, whose "
-    "embedding is not the pooled token, are left out. Heads: the least and the largest lift of a head. Differences in "
+    "shows the region alone (crop) has by definition a share of 100 %, so its lift is at most 1. Of a read-out, whose "
+    "embedding is not the pooled token, it is the likeness of each patch to that embedding (its similarity map, from 0 for "
+    "the least alike), which has one head. Heads: the least and the largest lift of a head. Differences in "
     f"lift are paired by query: cluster bootstrap ({RESAMPLES:,} resamples, seed 0) with two-sided p."
 )
 _HEADER = ("Data", "Attention %", "Share %", "Lift", "Heads", "Queries")

@@ -240,7 +240,8 @@ class Backbone:
 
         Returns:
             The features, and for each component the mean over the last four layers of what `attention` gives, float32
-            (regions, heads, 1 + rows * cols) on the CPU; None for a read-out, whose embedding is not the pooled token.
+            (regions, heads, 1 + rows * cols) on the CPU. A read-out has one head: how alike its patches are to what it
+            took for the region (`similarity`), from 0 for the least, as shares; None where it scores in its own way.
         """
         layers = self.geometry.last_layers(min(WATCHED_LAYERS, self.geometry.layers))
         return self._encoded(views, sharing, batch, Watch(layers))

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import adaptive_avg_pool2d, normalize, scaled_dot_product_attention
 
 from falip.backbone.sharing import Passes
 from falip.dense import Place, Reading
@@ -106,16 +107,40 @@ class Read:
 
     def embeddings(self) -> Tensor:
         """(views, D), before they are normalised; what the views of a picture share is worked out once."""
-        features = self.reading.readout.features(self.blocks)
+        readout, found = self.reading.readout, {}
+        for mine, blocks, features in self._pictures():
+            places = [self.reading.places[view] for view in mine]
+            found |= dict(zip(mine, readout.embeddings(blocks, features, places), strict=True))
+        return torch.stack([found[view] for view in range(len(self.owner))])
+
+    def own_maps(self, embeddings: Tensor) -> Tensor:
+        """How alike the patches of its picture are to each view's embedding, as shares of all of them.
+
+        Args:
+            embeddings: As `embeddings` gives them.
+
+        Returns:
+            float32 (views, rows * cols), from 0 for the patch that is least alike; a row sums to 1. Tiles are averaged.
+        """
+        readout, targets, found = self.reading.readout, normalize(embeddings.float(), dim=-1), {}
+        for mine, blocks, features in self._pictures():
+            maps = readout.similarity(blocks, features, self.reading.places[mine[0]], targets[mine]).float()
+            flat = adaptive_avg_pool2d(maps, blocks.grid).flatten(1)
+            raised = flat - flat.amin(-1, keepdim=True)
+            found |= dict(zip(mine, raised / raised.sum(-1, keepdim=True).clamp(min=1e-12), strict=True))
+        return torch.stack([found[view] for view in range(len(self.owner))])
+
+    def _pictures(self) -> Iterator[tuple[list[int], LastBlocks, Tensor]]:
+        """For each picture, with its tiles, the views of it, its blocks and its features."""
         views: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for view, (picture, tiles) in enumerate(zip(self.owner, self.parts, strict=True)):
             views[(picture, *tiles)].append(view)
-        found: dict[int, Tensor] = {}
         for pictures, mine in views.items():
-            chosen, places = self.blocks.of(pictures), [self.reading.places[view] for view in mine]
-            rows = self.reading.readout.embeddings(chosen, features[list(pictures)], places)
-            found |= dict(zip(mine, rows, strict=True))
-        return torch.stack([found[view] for view in range(len(self.owner))])
+            yield mine, self.blocks.of(pictures), self._features[list(pictures)]
+
+    @cached_property
+    def _features(self) -> Tensor:
+        return self.reading.readout.features(self.blocks)
 
     def dense(self) -> Tensor:
         """Dense features of the first view's picture, (rows, cols, D)."""

@@ -38,7 +38,7 @@ class VisionTower(Protocol):
             pixels: (images, channels, side, side), on the device; four channels where the tower has an alpha channel.
             sharing: See `Backbone.encode_views`.
             batch: Most views in one forward pass.
-            watch: Takes what `attention` gives, in its layers, of all components without a read-out.
+            watch: Takes what `attention` gives, in its layers, of all components, and of a read-out what it finds alike.
         """
         ...
 

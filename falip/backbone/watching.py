@@ -1,4 +1,4 @@
-"""What the pooled token of each view attends to, taken while the view is encoded."""
+"""What the pooled token of each view attends to, or what a read-out finds alike, taken while the view is encoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from falip.backbone.dense import Read
 from falip.views import Component
 
 WATCHED_LAYERS = 4  # averaged: as many as FALIP masks
@@ -25,12 +27,29 @@ class Watch:
 
     def keep(self, component: Component, views: Sequence[int] | Tensor, weights: Mapping[int, Tensor]) -> None:
         """Keeps the weights of some views of a component, (views, heads, tokens) for each of the layers at least."""
-        mean = torch.stack([weights[layer].float() for layer in self.layers]).mean(0)
+        self._keep(component, views, torch.stack([weights[layer].float() for layer in self.layers]).mean(0))
+
+    def keep_read(self, component: Component, views: Sequence[int] | Tensor, read: Read, embeddings: Tensor) -> None:
+        """Keeps in place of attention where in its picture that is which some views of a read-out took for their regions.
+
+        Args:
+            component: With a read-out; one that has no embedding, but a scorer, is passed over.
+            views: Which views of it.
+            read: The same.
+            embeddings: What was read of them.
+        """
+        if not component.scorer:
+            self._keep(component, views, pad(read.own_maps(embeddings), (1, 0))[:, None])
+
+    def _keep(self, component: Component, views: Sequence[int] | Tensor, mean: Tensor) -> None:
         if id(component) not in self._rows:
             self._rows[id(component)] = mean.new_empty(len(component.image_index), *mean.shape[1:])
         self._rows[id(component)][torch.as_tensor(views, device=mean.device)] = mean
 
     def of(self, component: Component) -> Tensor | None:
-        """float32 (views, heads, tokens) on the CPU, a row sums to 1; None for a read-out, which pools otherwise."""
+        """float32 (views, heads, tokens) on the CPU, a row sums to 1; None where a component has a scorer.
+
+        A read-out has one head, and no weight on CLS.
+        """
         found = self._rows.get(id(component))
         return None if found is None else found.cpu()

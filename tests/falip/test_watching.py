@@ -5,7 +5,24 @@ import torch
 from open_clip_reference import write_open_clip
 from siglip_reference import write_siglip
 
-from falip import Blur, Crop, Ensemble, Foveal, HardMask, MaskPool, Plain, RedCircle, Region, Unleash, load_backbone
+from falip import (
+    Blur,
+    Compose,
+    Crop,
+    Ensemble,
+    Foveal,
+    GradCAM,
+    HardMask,
+    MaskInversion,
+    MaskPool,
+    Plain,
+    RedCircle,
+    Region,
+    ROIAlign,
+    TextRegion,
+    Unleash,
+    load_backbone,
+)
 from falip.views import join_views, make_views, merge_views
 
 REGIONS = [Region.from_box(5, 5, 40, 40), Region.from_box(30, 20, 88, 65), Region.from_box(50, 8, 80, 30)]
@@ -57,12 +74,29 @@ def test_pictures_and_prompts_of_a_batch_keep_their_own(random_clip, photo):
             torch.testing.assert_close(attended, whole, rtol=0, atol=2e-5)
 
 
-def test_of_a_read_out_there_is_none(random_clip, photo):
+BIASED = Compose([Foveal(alpha=5.0), MaskPool("maskclip")])
+READ = [MaskPool("sclip"), ROIAlign(), TextRegion(), MaskInversion(steps=2), BIASED]
+
+
+@pytest.mark.parametrize("sharing", ["exact", "none"])
+@pytest.mark.parametrize("prompt", READ, ids=lambda p: type(p).__name__)
+def test_a_read_out_gives_where_its_patches_are_like_what_it_took_for_the_region(random_clip, photo, prompt, sharing):
     backbone = random_clip()
-    views = make_views(Ensemble([MaskPool("sclip"), Plain()]), photo, REGIONS, backbone.geometry)
-    for sharing in ("exact", "none"):
-        read, plain = backbone.attended_features(views, sharing)[1]
-        assert read is None and plain is not None
+    views = make_views(Ensemble([prompt, Plain()]), photo, REGIONS, backbone.geometry)
+    features, (read, plain) = backbone.attended_features(views, sharing, batch=2)
+    torch.testing.assert_close(features, backbone.features(views, sharing, batch=2), rtol=0, atol=1e-6)
+    maps = backbone.similarity(photo, REGIONS, prompt)
+    maps = torch.nn.functional.adaptive_avg_pool2d(maps, (4, 4)).flatten(1)
+    raised = maps - maps.amin(1, keepdim=True)
+    assert read is not None and plain is not None and read.shape == (3, 1, 17) and plain.shape == (3, 4, 17)
+    assert not read[:, 0, 0].any()
+    torch.testing.assert_close(read[:, 0, 1:], raised / raised.sum(1, keepdim=True), rtol=0, atol=1e-4)
+
+
+def test_what_scores_in_its_own_way_attends_to_nothing(random_clip, photo):
+    backbone = random_clip()
+    views = make_views(GradCAM(), photo, REGIONS, backbone.geometry)
+    assert backbone.attended_features(views)[1] == [None]
 
 
 @pytest.mark.parametrize("sharing", ["exact", "none"])
