@@ -13,7 +13,7 @@ from torch import Tensor
 
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
-from falip.backbone.dense import LastBlocks, Read, captured_inputs
+from falip.backbone.dense import LastBlocks, Read, captured_inputs, embedded, read_by_picture
 from falip.backbone.sharing import Passes, Rows, Seats, Seen
 from falip.backbone.watching import Watch
 from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
@@ -79,7 +79,7 @@ class ClipViT:
         batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
         shared = [c for c in components if sharing != "none" and _is_shareable(c)]
         found = self._encode_shared(shared, pixels, sharing, batch, watch) if shared else {}
-        found |= {id(c): self._encode_alone(c, pixels, sharing, watch) for c in components if _is_alone(c, sharing)}
+        found |= {id(c): read_by_picture(self, c, pixels, sharing, watch) for c in components if _is_alone(c, sharing)}
         return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch, watch) for c in components]
 
     def read(self, component: Component, pixels: Tensor) -> Read:
@@ -135,7 +135,7 @@ class ClipViT:
         for views in (range(total)[rows] for rows in _slices(total, batch)):
             some = component.some(views)
             if some.reading:
-                parts.append(_embedded(self.read(some, pixels), watch, component, views))
+                parts.append(embedded(self.read(some, pixels), watch, component, views))
                 continue
             captured: dict[int, Tensor] | None = {} if watch else None
             parts.append(self._whole_batch(some, pixels, captured))
@@ -189,19 +189,6 @@ class ClipViT:
             return own | {layer for layer in wanted if layer <= first}
         return self._passes.needs(component.layers, sharing == "frozen")
 
-    def _encode_alone(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
-        """A read-out of each picture, with its tiles, by itself; once for its views, or once for each."""
-        assert component.reading
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for view, (image, place) in enumerate(zip(component.image_index, component.reading.places, strict=True)):
-            groups[(image, *place.parts, *((-1, view) if sharing == "none" else ()))].append(view)
-        found: dict[int, Tensor] = {}
-        for views in groups.values():
-            one, mine = self.read(component.some(views[:1]), pixels), component.reading.some(views)
-            several = replace(one, reading=mine, owner=[0] * len(views), parts=list(one.parts) * len(views))
-            found |= dict(zip(views, _embedded(several, watch, component, views), strict=True))
-        return torch.stack([found[view] for view in range(len(component.image_index))]).cpu()
-
     def _blocks(self, states: Mapping[int, Tensor]) -> LastBlocks:
         geometry = self.geometry
         return LastBlocks(self._passes, states, (geometry.rows, geometry.cols), geometry.patch_size)
@@ -220,7 +207,7 @@ class ClipViT:
             blocks = self._blocks({layer: states[layer][seen] for layer in self._states(component, sharing)})
             places = [seen.index(int(image)) for image in owner]
             read = Read(component.reading.some(views.tolist()), blocks, places, [()] * len(places))
-            out[views] = _embedded(read, watch, component, views)
+            out[views] = embedded(read, watch, component, views)
             return
         if not component.biases:
             out[views] = self._passes.embed(states[self.geometry.layers])[owner.to(out.device)]
@@ -237,19 +224,11 @@ class ClipViT:
                 wanted = part.reading.readout.layers(self.geometry.layers)
                 blocks, count = self._blocks(self._passes.streams(near, seats, rows, wanted)), len(part.image_index)
                 read = Read(part.reading, blocks, range(count), [()] * count)
-                out[views[some]] = _embedded(read, watch, component, views[some])
+                out[views[some]] = embedded(read, watch, component, views[some])
             else:
                 seen = Seen(watch.layers) if watch else None
                 out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
                 _watch(watch, component, views[some], trunk, owner[some], seen.weights if seen else {})
-
-
-def _embedded(read: Read, watch: Watch | None, component: Component, views: Sequence[int] | Tensor) -> Tensor:
-    """What is read of some views of a component, which somebody may watch."""
-    embeddings = read.embeddings()
-    if watch:
-        watch.keep_read(component, views, read, embeddings)
-    return embeddings
 
 
 def _watch(

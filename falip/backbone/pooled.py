@@ -66,6 +66,10 @@ class PooledTower(ABC):
     def _embed(self, outputs: Tensor) -> Tensor:
         """Embeddings (views, D) from what the heads say, (views, heads, head size)."""
 
+    @abstractmethod
+    def _read(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
+        """What a read-out makes of its views, (views, D), on the CPU."""
+
     def _row(self, component: Component) -> Tensor | None:
         """What a component adds to the logits of the pool, (views, heads or 1, tokens), or None."""
         return summed_rows(component.biases, torch.empty(0, dtype=self.dtype, device=self.device)).get("cls_row")
@@ -89,9 +93,13 @@ class PooledTower(ABC):
         """See `VisionTower`."""
         if pixels.device.type == "cpu":
             batch = min(batch, self._cached_views)
+        pooled = [component for component in components if not component.reading]
         if sharing == "none":
-            return [self._encode_whole(component, pixels, batch, watch) for component in components]
-        return self._encode_shared(components, pixels, batch, watch)
+            encoded = [self._encode_whole(component, pixels, batch, watch) for component in pooled]
+        else:
+            encoded = self._encode_shared(pooled, pixels, batch, watch)
+        found = dict(zip(map(id, pooled), encoded, strict=True))
+        return [found[id(c)] if id(c) in found else self._read(c, pixels, sharing, watch) for c in components]
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""

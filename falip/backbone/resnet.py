@@ -5,7 +5,6 @@ The modules have the names of open_clip's state dicts (open_clip modified_resnet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -177,16 +176,8 @@ class ResnetTower(PooledTower):
     def _cached_views(self) -> int:
         return max(1, CACHE_BYTES // (self._largest_map() * 4))
 
-    def encode(
-        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
-    ) -> list[Tensor]:
-        """See `VisionTower`; of a component with a read-out each picture by itself."""
-        pooled = [component for component in components if not component.reading]
-        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch, watch), strict=True))
-        return [found[id(c)] if id(c) in found else self._read(c, pixels) for c in components]
-
-    def _read(self, component: Component, pixels: Tensor) -> Tensor:
-        """The rows of a read-out of gradients, (views, W)."""
+    def _read(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
+        """The rows of a read-out of gradients, (views, W); each picture by itself."""
         assert component.reading
         rows: dict[int, Tensor] = {}
         for image in sorted(set(component.image_index)):

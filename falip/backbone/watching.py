@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from falip.backbone.dense import Read
 from falip.views import Component
 
 WATCHED_LAYERS = 4  # averaged: as many as FALIP masks
@@ -29,17 +28,15 @@ class Watch:
         """Keeps the weights of some views of a component, (views, heads, tokens) for each of the layers at least."""
         self._keep(component, views, torch.stack([weights[layer].float() for layer in self.layers]).mean(0))
 
-    def keep_read(self, component: Component, views: Sequence[int] | Tensor, read: Read, embeddings: Tensor) -> None:
+    def keep_map(self, component: Component, views: Sequence[int] | Tensor, shares: Tensor) -> None:
         """Keeps in place of attention where in its picture that is which some views of a read-out took for their regions.
 
         Args:
-            component: With a read-out; one that has no embedding, but a scorer, is passed over.
+            component: With a read-out.
             views: Which views of it.
-            read: The same.
-            embeddings: What was read of them.
+            shares: (views, rows * cols), a row sums to 1.
         """
-        if not component.scorer:
-            self._keep(component, views, pad(read.own_maps(embeddings), (1, 0))[:, None])
+        self._keep(component, views, pad(shares, (1, 0))[:, None])
 
     def _keep(self, component: Component, views: Sequence[int] | Tensor, mean: Tensor) -> None:
         if id(component) not in self._rows:

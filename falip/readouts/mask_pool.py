@@ -10,7 +10,7 @@ from PIL import Image
 
 from falip.dense import Blocks, Place, Reading
 from falip.errors import check_choice
-from falip.geometry import Geometry
+from falip.geometry import Ability, Geometry
 from falip.readouts.cover import Cover, token_weights
 from falip.readouts.pooling import PatchMeans
 from falip.regions import Region
@@ -65,6 +65,11 @@ class MaskPool(PatchMeans):
         check_choice("MaskPool", "cover", self.cover, get_args(Cover))
         if not self.name:
             object.__setattr__(self, "name", self.kind)
+
+    @property
+    def ability(self) -> Ability:
+        """What the tower must have: values of the attention that is pooled last, or one of the patches among themselves."""
+        return "dense" if self.kind in ("maskclip", "maskclip_reduced") else "patch_attention"
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The picture as it is, read over each region."""
