@@ -15,7 +15,7 @@ from benchmarks.speed.load import Load, make_load
 from benchmarks.speed.measure import count_flops, differences, measure_text, time_shares
 from benchmarks.speed.towers import TOWERS
 from benchmarks.speed.ways import WAYS, encode, encode_text, first_views
-from falip import Backbone, Foveal, Region, UserError, Views
+from falip import Backbone, Foveal, MaskInversion, Plain, Region, UserError, Views
 from falip.views import Component
 
 
@@ -132,3 +132,14 @@ def test_what_a_region_costs_under_a_prompt_is_counted(tmp_path, capsys):
     encodings = {name: float(row["encodings for a scene"]) for name, row in rows.items()}
     assert encodings["plain"] == pytest.approx(1) and encodings["maskclip"] < 1.3 and encodings["crop"] > 2.5
     assert main(["--prompts", "cropp"]) == 2 and "there is no such prompt" in capsys.readouterr().err
+
+
+def test_operations_are_counted_where_a_read_out_takes_gradients(random_clip, photo):
+    backbone, regions = random_clip(), [Region.from_box(5, 5, 40, 40)]
+
+    def work(prompt):
+        return count_flops(lambda: backbone.encode_regions(photo, regions, prompt))
+
+    steps = [work(MaskInversion(steps=n)) for n in (1, 2, 3)]
+    assert steps[1] - steps[0] == steps[2] - steps[1] > 0
+    assert steps[0] > work(Plain())
