@@ -58,7 +58,7 @@ def test_those_without_a_command_are_listed_with_their_reason(capsys):
 
 def test_at_least_640_figures_have_a_command():
     answers = listed(load_figures(), load_expectations(), load_averages(), load_reasons())
-    papers = [answer for answer in answers if answer.figure.file != "fgclip_regions.csv"]
+    papers = [answer for answer in answers if answer.figure.file not in ("fgclip_regions.csv", "red_circle_keypoints.csv")]
     assert len(papers) == 766
     assert sum(bool(answer.ways) for answer in papers) >= 640, totals(papers)
 
