@@ -118,12 +118,14 @@ class SPairKeypoints:
     def load(self, i: int) -> Sample:
         """One picture with a query for each visible keypoint, such as "right ear of the cat".
 
+        The slice is the category where there are several.
+
         Raises:
             UserError: If the picture is missing or broken, or a keypoint lies outside of it.
         """
         one = self._images[i]
         image = read_image(one.picture, self._reader, _MEND)
-        queries = []
+        queries, kind = [], one.category if self.category == _ALL else ""
         for k, (name, (x, y)) in enumerate(one.points):
             if not (0 <= x <= image.width and 0 <= y <= image.height):
                 raise UserError(
@@ -131,7 +133,7 @@ class SPairKeypoints:
                     f"pixels. Fetch the data again: {_MEND}"
                 )
             text, key = f"{name} of the {one.category}", name.replace(" ", "_")
-            queries.append(Query(f"{one.id}/{key}", text, ((x, y, x, y),), k, slice=one.category))
+            queries.append(Query(f"{one.id}/{key}", text, ((x, y, x, y),), k, slice=kind))
         return Sample(one.id, (Picture(image, ()),), tuple(queries), (one.box,) * len(queries))
 
     @cached_property

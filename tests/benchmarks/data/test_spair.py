@@ -42,6 +42,7 @@ def test_each_visible_keypoint_is_a_query_with_its_name_and_place(root):
 def test_one_category_is_a_data_set_of_its_own(root):
     horses = small(root, "horse")
     assert [info.id for info in horses.index] == ["horse/2008_000001", "horse/2009_000001"]
+    assert {query.slice for query in horses.load(0).queries} == {""}
     assert horses.identity["category"] == "horse" and horses.identity != small(root).identity
     with pytest.raises(UserError, match=r"task\.dataset\.category=unicorn"):
         small(root, "unicorn")
