@@ -34,6 +34,12 @@ def test_what_a_protocol_changes_of_the_task_is_in_its_command():
     assert job.settings["task"]["min_area"] == 0.05
 
 
+def test_what_is_true_or_false_is_recorded_as_commands_spell_it():
+    matched = next(e for e in DISTINCT if "task.sinkhorn=true" in e.rules)
+    (job,) = next(expanded([overrides_of(matched)]))
+    assert "task.sinkhorn=true" in job.overrides and job.settings["task"]["sinkhorn"] is True
+
+
 def test_the_list_names_all_with_command_or_reason_and_counts_them(capsys):
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
