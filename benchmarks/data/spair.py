@@ -177,7 +177,7 @@ class SPairKeypoints:
             raise UserError(f"{file}: kps is an object of places by number, and found {shown(numbered)}.")
         for number, point in numbered.items():
             if point is not None:
-                named = self._names[category].get(number)
+                named = self._names.get(category, {}).get(number)
                 if named is None:
                     raise UserError(
                         f"{file}: the keypoint {shown(number)} of {category} has no name in {self._names_file}."
@@ -190,8 +190,11 @@ class SPairKeypoints:
     def _names(self) -> dict[str, dict[str, str]]:
         """The name of each keypoint by category and number."""
         path = self._names_file
-        with readable(path, _MEND), path.open(encoding="utf-8", newline="") as file:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+        try:
+            with readable(path, _MEND), path.open(encoding="utf-8", newline="") as file:
+                rows = [[cell.strip() for cell in row] for row in csv.reader(file)]
+        except csv.Error as error:
+            raise UserError(f"{path} is no table of commas ({error}). Fetch it again: {_MEND}") from None
         header = rows[0] if rows else []
         if "bird" not in header:
             raise UserError(f"{path}: the first line names the categories, and found {shown(header)}. Fetch it: {_MEND}")

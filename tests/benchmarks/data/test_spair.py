@@ -68,6 +68,8 @@ def test_the_identity_follows_every_file_that_is_read(root, file, old, new):
         (BEAK, '"kps"', '"points"', "the key 'kps' is missing"),
         (LAYOUT, "-2009_000000", "", r"test\.txt, line 1: a pair is NUMBER-NAME-NAME:CATEGORY"),
         (LAYOUT, "2009_000000", "../../x", "without '..'"),
+        (NAMES, "horse", "house", "of horse has no name"),
+        (NAMES, "beak", "b" * 200_000, "is no table of commas"),
         (NAMES, "bird", "bat", "the first line names the categories"),
     ],
 )
