@@ -112,7 +112,7 @@ def _column(verdict: Verdict, members: Sequence[Verdict]) -> str:
     expected = verdict.expectation
     chosen = [rule.partition("=")[2] for rule in expected.rules if rule.startswith("task.dataset.")]
     name = " ".join([expected.task.partition("/")[2], expected.split, *chosen])
-    several = len({v.expectation.metric for v in members}) > 1 and len({v.expectation.prompt for v in members} - {ANY}) > 0
+    several = len({v.expectation.metric for v in members if v.expectation.prompt != ANY}) > 1  # chance has a row of its own
     return f"{name} {expected.metric}" if several else name
 
 
