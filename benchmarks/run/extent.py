@@ -8,8 +8,7 @@ from typing import Any
 
 from benchmarks.data.expressions import CONTRACTS
 from benchmarks.settings.subset import subset
-from benchmarks.tasks import Task
-from benchmarks.tasks.keypoint import Keypoints
+from benchmarks.tasks import Task, looked_at
 from falip.errors import UserError
 
 
@@ -72,7 +71,7 @@ def extent(task: Task, settings: Mapping[str, Any]) -> Extent:
             raise
         return known
     chosen = [index[i] for i in subset(index, task.limit)]
-    regions = sum(task.regions(info) if isinstance(task, Keypoints) else info.regions for info in chosen)
+    regions = sum(looked_at(task, info) for info in chosen)
     pictures = regions if classes else len(chosen)  # recognition has one region for each picture
     return Extent(pictures, sum(info.queries for info in chosen), regions, classes)
 
