@@ -79,6 +79,32 @@ _CUB = Asset(
     homepage="https://www.vision.caltech.edu/datasets/cub_200_2011",
 )
 
+_SPAIR = Asset(
+    name="spair",
+    title="SPair-71k: keypoints of 18 kinds of objects",
+    folder="SPair-71k",
+    inner="SPair-71k",
+    # Numbers of images and of pairs: the data set's README.
+    expected=(
+        *(Expected(f"Layout/large/{split}.txt", 1) for split in ("trn", "val", "test")),
+        Expected("ImageAnnotation/*/*.json", 1_800, "SPair-71k's README"),
+        Expected("JPEGImages/*/*.jpg", 1_800, "SPair-71k's README"),
+    ),
+    archives=(Archive("SPair-71k.tar.gz", ("https://cvlab.postech.ac.kr/research/SPair-71k/data/SPair-71k.tar.gz",)),),
+    homepage="https://cvlab.postech.ac.kr/research/SPair-71k/",
+)
+
+_PROBE3D = "https://raw.githubusercontent.com/mbanani/probe3d/1fff822de8b46a91cc63ef94925929c0395ef6ac/data_processing"
+_SPAIR_NAMES = Asset(
+    name="spair_names",
+    title="Names of SPair-71k's keypoints, as the authors of probe3d annotated them",
+    folder="spair_names",
+    expected=(Expected("spair_keypoint_names.csv", 1),),
+    archives=(Archive("spair_keypoint_names.csv", (f"{_PROBE3D}/spair_keypoint_names.csv",), plain=True),),
+    licence="MIT",
+    homepage="https://github.com/mbanani/probe3d",
+)
+
 _DOGS_BASE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 _DOGS = Asset(
     name="stanford_dogs",
@@ -214,7 +240,7 @@ _ALPHACLIP = Asset(
         Archive(file, (f"https://download.openxlab.org.cn/models/SunzeY/AlphaCLIP/weight/{file}",), plain=True)
         for file in _ALPHA_FILES
     ),
-    licence="Apache 2.0 (the repository's)",
+    licence="research only, and as CLIP's own (the repository's README; its code: Apache 2.0)",
     homepage="https://github.com/SunzeY/AlphaCLIP/blob/main/model-zoo.md",
     steps=(
         "Where the address does not answer, take both files from the Google Drive links of the homepage, put them into "
@@ -229,6 +255,8 @@ ASSETS: dict[str, Asset] = {
         _RECLIP,
         _COCO_INSTANCES,
         _CUB,
+        _SPAIR,
+        _SPAIR_NAMES,
         _DOGS,
         _WATERBIRDS,
         _IMAGENET_S_MASKS,
@@ -247,6 +275,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("refcoco_plus", ("reclip_data",), tuple((s, f"refcoco+_{s.lower()}.jsonl") for s in _VAL_A_B)),
         Recipe("refcocog", ("reclip_data",), tuple((s, f"refcocog_{s}.jsonl") for s in ("val", "test"))),
         Recipe("cub", ("cub",)),
+        Recipe("spair", ("spair", "spair_names")),
         Recipe("stanford_dogs", ("stanford_dogs",)),
         # The boxes of Waterbirds are those of CUB: its birds are CUB's, pasted in place.
         Recipe("waterbirds", ("waterbirds", "cub")),

@@ -77,13 +77,15 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append(f"text {labels.get('text')}, published {expectation.text}")
     if run.approximation != "none":
         reasons.append(f"approximation {run.approximation}")
+    return "; ".join([*reasons, *_other_protocol(run, expectation)])
+
+
+def _other_protocol(run: Run, expectation: Expectation) -> list[str]:
+    """What a run sets of the task that the figure's protocol does not, and the other way round."""
     others = [rule for rule in run.rules if rule not in expectation.rules]
-    if others:
-        reasons.append(f"overrides {', '.join(others)}")
     lacking = [rule for rule in expectation.rules if not run.follows(rule)]
-    if lacking:
-        reasons.append(f"published with {', '.join(lacking)}")
-    return "; ".join(reasons)
+    told = [f"overrides {', '.join(others)}"] if others else []
+    return [*told, f"published with {', '.join(lacking)}"] if lacking else told
 
 
 def _weights(backbone: str) -> str:
@@ -101,6 +103,7 @@ def verdicts(runs: Iterable[Run], expectations: Iterable[Expectation]) -> list[V
     results = []
     for expectation in expectations:
         candidates = [run for run in runs if _answers(run, expectation)]
+        candidates = [run for run in candidates if not _other_protocol(run, expectation)] or candidates
         fitting = [run for run in candidates if not comparability(run, expectation)]
         if expectation.prompt == ANY:
             fitting, candidates = fitting[:1], candidates[:1]  # the same for every prompt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -119,7 +120,7 @@ class Run:
         node: Any = self.info.get("config")
         for part in name.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None
-        return rule in self.rules or (node is not None and str(node) == value)
+        return rule in self.rules or (node is not None and value in (str(node), json.dumps(node)))
 
     @property
     def tuned(self) -> bool:

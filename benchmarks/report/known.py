@@ -64,6 +64,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("RegionClassification", "lvis_boxes"): ["benchmarks.data.lvis.LVISBoxes"],
     ("RegionClassification", "fg_ovd"): ["benchmarks.data.fg_ovd.FGOVD"],
     ("Keypoints", "cub"): ["benchmarks.data.cub_parts.CUBParts"],
+    ("Keypoints", "spair"): ["benchmarks.data.spair.SPairKeypoints"],
     ("Keypoints", "shape_keypoints"): ["benchmarks.data.shape_keypoints.ShapeKeypoints"],
     ("RegionClassification", "domainbed"): ["benchmarks.data.domainbed.DomainBed"],
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],

@@ -128,8 +128,9 @@ class _Drawer:
     ) -> dict[str, Any]:
         image = views.images[component.image_index[i]]
         view: dict[str, Any] = {"image": self._number(image)}
-        if image.size == picture.image.size:
-            view |= {"box": _rounded([region.clipped(image.size).box])[0], "size": image.size}
+        if image.size == picture.image.size or component.scaled:
+            size = picture.image.size  # a box lies in the same share of a picture of another size
+            view |= {"box": _rounded([region.clipped(size).box])[0], "size": size}
         rows = component.bias_map
         if geometry is not None and rows is not None:
             grid = rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()

@@ -29,7 +29,7 @@ from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Works
 from benchmarks.run.prefetch import ahead
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts
-from benchmarks.tasks import Combine, Task, Weighted
+from benchmarks.tasks import Combine, Task, Weighted, looked_at
 from falip.backbone import Backbone
 from falip.backbone.equal import first_equal
 from falip.errors import UserError
@@ -255,7 +255,7 @@ class Evaluation:
         try:
             for one in samples:
                 if one.sample is None:
-                    records += unscored(one.info.id, one.info.queries, one.info.regions, one.error)
+                    records += unscored(one.info.id, one.info.queries, looked_at(self.task, one.info), one.error)
                 else:
                     rows, combine = self._own(v, one)
                     mine = self._records(one, self.variants[v], rows, combine)

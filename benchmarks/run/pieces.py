@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.run.looking import covered_by
-from benchmarks.tasks import Task
+from benchmarks.tasks import Task, looked_at
 from falip.backbone import Backbone
 from falip.errors import UserError
 from falip.views import Combine, Prompt, Scorer, Views, join_views, make_views
@@ -125,7 +125,7 @@ class Workshop:
     def orders(self, samples: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         """Sample, piece and number of pieces, in order."""
         for i in samples:
-            count = max(1, math.ceil(self.task.dataset.index[i].regions / self.regions))
+            count = max(1, math.ceil(looked_at(self.task, self.task.dataset.index[i]) / self.regions))
             yield from ((i, piece, count) for piece in range(count))
 
     def make(self, order: tuple[int, int, int]) -> Piece:

@@ -55,7 +55,13 @@ def asked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[st
     labels = Labels(*(label(group, choices, named) for group in _LABELLED), experiment=choices.get("experiment"))
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     settings: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
-    return Asked(settings, labels, tuple(overrides))
+    return Asked(settings, labels, tuple(map(_as_written, overrides)))
+
+
+def _as_written(override: str) -> str:
+    """An override as configurations spell it: Hydra's sweeper hands on False where false was given."""
+    name, _, value = override.partition("=")
+    return f"{name}={value.lower()}" if value in ("True", "False") else override
 
 
 class Composer:

@@ -52,6 +52,8 @@ _PAIRS += tuple(f"{_TOWERS[0]}_{other}" for other in _TOWERS[1:])
 
 _VAL = (("rec/refcoco", ("val",)), ("rec/refcoco_plus", ("val",)), ("rec/refcocog", ("val",)))
 
+_NAMING = ("name_to_keypoint", "keypoint_to_name")
+
 # PointCLIP V2 searched sentences and weights of views for these.
 _SEARCHED_TOWERS = ("rn50", "rn101", "vit_b32", "vit_b16")
 
@@ -71,6 +73,15 @@ def _fgvp(backbone: str, text: str, by_box: str, by_mask: str) -> Iterator[Sweep
     """Prompts that look at the box of a detection, and those that look at its mask."""
     for prompts, masks in ((by_box, ()), (by_mask, (_SAM,))):
         yield from _rec("table_fgvp", "detected", (backbone,), (f"prompt={prompts}", f"text={text}", *masks), _VAL)
+
+
+def _keypoints() -> Iterator[Sweep]:
+    """RedCircle, table 1 both ways, without and with Sinkhorn's matching, and table 4: CUB and six animals of SPair-71k."""
+    animals = (f"task.dataset.category={animal}" for animal in ("bird", "cat", "dog", "horse", "sheep", "cow"))
+    named = [(f"task.ask={ask}", f"task.sinkhorn={matched}") for ask in _NAMING for matched in ("false", "true")]
+    for task, chosen in (("keypoint/cub", ()), *(("keypoint/spair", (animal,)) for animal in animals)):
+        for asked in (*named, ("task.ask=localise",)):
+            yield Sweep("table_redcircle_keypoints", task, ("test",), "", ("vit_l14_336",), (*chosen, *asked))
 
 
 def _clouds(backbones: Sequence[str] = (OWN_BACKBONE,), experiment: str = "table_pointcloud") -> tuple[Sweep, ...]:
@@ -118,6 +129,7 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         for chosen in (("prompt=crop_blur", "text=default"), ("prompt=three_circles", "text=this_is_subtract"))
         for sweep in _rec("table_redcircle_backbones", "detected", (*_TOWERS, *_PAIRS), chosen)
     ),
+    "redcircle_keypoints": tuple(_keypoints()),
     # FGVP, its README's tables: relations (R), subtraction (S), both, and single prompts, by SAM's masks of detections
     "fgvp": (
         *_fgvp(_RECLIP, "relations", "crop_shade,crop_blur,fgvp_p_c1", "fgvp_p_d4"),

@@ -108,10 +108,11 @@ def _grid(key: tuple[str, str, str], members: Sequence[Verdict]) -> Grid:
 
 
 def _column(verdict: Verdict, members: Sequence[Verdict]) -> str:
-    """The data and split; the metric too where the table has several."""
+    """The data, with what is chosen of them, and split; the metric too where the table has several."""
     expected = verdict.expectation
-    name = f"{expected.task.partition('/')[2]} {expected.split}"
-    several = len({v.expectation.metric for v in members}) > 1 and len({v.expectation.prompt for v in members} - {ANY}) > 0
+    chosen = [rule.partition("=")[2] for rule in expected.rules if rule.startswith("task.dataset.")]
+    name = " ".join([expected.task.partition("/")[2], expected.split, *chosen])
+    several = len({v.expectation.metric for v in members if v.expectation.prompt != ANY}) > 1  # chance has a row of its own
     return f"{name} {expected.metric}" if several else name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -206,10 +207,17 @@ def describe(leaves: Mapping[str, Any]) -> str:
 
 
 def _told_apart(keys: Iterable[str], varying: Iterable[Mapping[str, Any]]) -> list[str]:
-    """A description of each variant; where words do not suffice, with a piece of the key's hash."""
-    words = [describe(leaves) for leaves in varying]
+    """A description of each variant, hashes left out where they are not needed; else with a piece of the key's own."""
+    told = list(varying)
+    words = [describe({path: value for path, value in leaves.items() if not _is_hash(value)}) for leaves in told]
+    if len(set(words)) < len(words):
+        words = [describe(leaves) for leaves in told]
     marks = [hashlib.sha256(key.encode()).hexdigest()[:6] for key in keys]
     return [text if words.count(text) == 1 else f"{text} #{mark}".strip() for text, mark in zip(words, marks, strict=True)]
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _brief(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from benchmarks.data.samples import Dataset, Picture, Query, Sample
+from benchmarks.data.samples import Dataset, Picture, Query, Sample, SampleInfo
 from benchmarks.measure.decisions import Decision
 from benchmarks.records.record import Record
 
@@ -87,6 +87,12 @@ class Task(Protocol):
             regions: Number of regions that were looked at.
         """
         ...
+
+
+def looked_at(task: Task, info: SampleInfo) -> int:
+    """How many regions of a sample are looked at: those of its index, unless the task has places of its own."""
+    own = getattr(task, "regions", None)
+    return info.regions if own is None else own(info)
 
 
 def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from benchmarks.data.files import check_choice
-from benchmarks.data.samples import Dataset, Picture, Query, Sample
+from benchmarks.data.samples import Dataset, Picture, Query, Sample, SampleInfo
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.measure.sinkhorn import sinkhorn
 from benchmarks.records.record import Record
@@ -79,6 +79,10 @@ class Keypoints:
         half = self.radius * min(image.size)
         boxes = ((x - half, y - half, x + half, y + half) for x, y in self._places(sample))
         return [Picture(image, tuple(Region.from_box(*box) for box in boxes))]
+
+    def regions(self, info: SampleInfo) -> int:
+        """How many regions of a sample are looked at: its keypoints, or the cells of the grid."""
+        return self.grid**2 if self.ask == "localise" else info.regions
 
     def texts(self, sample: Sample) -> list[str]:
         """The names of the visible keypoints."""

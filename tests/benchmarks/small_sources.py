@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import scipy.io
 from PIL import Image
+from small_spair import spair
 from stand_in import StandIn, make_tar, make_zip
 
 from benchmarks.acquire.sources import ASSETS
@@ -34,6 +35,9 @@ def serve_all(server: StandIn) -> None:
         server.add(f"coco/train2014/COCO_train2014_{image:012d}.jpg", picture(image))
     server.add("reclip_data.tar.gz", make_tar(_reclip()))
     server.add("CUB_200_2011.tgz", make_tar(_cub()))
+    keypoints = spair(picture)
+    server.add("SPair-71k.tar.gz", make_tar({name: body for name, body in keypoints.items() if name.startswith("SPair")}))
+    server.add("spair_keypoint_names.csv", keypoints["spair_names/spair_keypoint_names.csv"])
     server.add("lists.tar", make_tar(_dog_lists(), "w"))
     server.add("annotation.tar", make_tar(_dog_annotations(), "w"))
     server.add("images.tar", make_tar({f"Images/{name}.jpg": picture(i) for i, name in enumerate(DOGS)}, "w"))
@@ -111,6 +115,10 @@ CUB = (
 def _cub() -> dict[str, bytes]:
     columns = {"images": 1, "image_class_labels": 2, "train_test_split": 3, "bounding_boxes": 4}
     files = {"CUB_200_2011/classes.txt": b"1 001.Albatross\n2 002.Auklet\n"}
+    files["CUB_200_2011/parts/parts.txt"] = b"1 back\n2 beak\n7 left eye\n"
+    places = ("20.0 12.5 1", "0.0 0.0 0", "31.5 8.0 1")
+    parts = [f"{row[0]} {part} {place}\n" for row in CUB for part, place in zip((1, 2, 7), places, strict=True)]
+    files["CUB_200_2011/parts/part_locs.txt"] = "".join(parts).encode()
     for name, column in columns.items():
         files[f"CUB_200_2011/{name}.txt"] = "".join(f"{row[0]} {row[column]}\n" for row in CUB).encode()
     return files | {f"CUB_200_2011/images/{row[1]}": picture(int(row[0])) for row in CUB}

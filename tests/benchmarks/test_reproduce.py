@@ -95,6 +95,8 @@ def test_all_tables_from_nothing_but_a_server(command):
         "table_reclip",
         "table_redcircle",
         "table_redcircle_backbones",
+        "table_redcircle_keypoints",
+        "table_fgvp",
         "table_pointclip",
         "sweep_marker_widths",
     }
@@ -110,6 +112,7 @@ def test_all_tables_from_nothing_but_a_server(command):
     run = {row["paper_method"] for row in published(tables) if row["run_id"]}
     assert {"FALIP", "RedCircle", "Blur", "CLIP (PointCLIP)", "b: all rows", "PASTA"} <= run
     assert {"ReCLIP", "ReCLIP w/o relations", "CPT-adapted", "GradCAM", "Random", "Red Circle", "PointCLIP"} <= run
+    assert {f"{marker} {how} Sinkhorn" for marker in ("Crop", "Red Circle") for how in ("w/", "w/o")} <= run
     assert all(run.state == "complete" for run in discover(Path("results/runs")))
 
 

@@ -61,6 +61,29 @@ def test_boxes_one_by_one_give_the_same_masks(coco_root: Path, sam: Path) -> Non
     assert path.read_bytes() == together
 
 
+def test_boxes_of_a_file_of_detections_give_the_masks_of_the_same_boxes(
+    coco_root: Path, sam: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data.main(command(coco_root, sam)) == 0
+    _, line = map(json.loads, (coco_root / "masks.jsonl").read_text().splitlines())
+    detections, pictures = coco_root / "dets.json", coco_root / "pictures"
+    detections.write_text(json.dumps({"25": line["boxes"], "7": [[1, 2, 3, 4]], "8": []}))
+    pictures.mkdir()
+    (coco_root / "train2014" / "COCO_train2014_000000000025.jpg").rename(pictures / "COCO_train2014_000000000025.jpg")
+    asked = ["masks", "--boxes", str(detections), "--pictures", str(pictures), "--model", str(sam)]
+    given = [*asked, "--out", str(coco_root / "own.jsonl")]
+    assert data.main(given) == 2
+    assert "7.jpg is missing" in capsys.readouterr().err
+    (coco_root / "train2014" / "COCO_train2014_000000000300.jpg").rename(pictures / "7.jpg")
+    assert data.main(given) == 0, "the same command goes on"
+    header, *lines = map(json.loads, (coco_root / "own.jsonl").read_text().splitlines())
+    assert header["masks_of"].keys() == {"boxes"} and lines[0] == line
+    assert [one["image_id"] for one in lines] == ["25", "7"] and lines[1]["masks"][0]["size"] == [24, 16]
+    for wrong in (asked, [*given, "--split", "val"], ["masks", "refcoco"], ["masks", "--split", "val"]):
+        assert data.main(wrong) == 2
+        assert "--boxes FILE" in capsys.readouterr().err
+
+
 def test_a_file_cut_off_is_gone_on_with_and_ends_the_same(
     coco_root: Path, sam: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

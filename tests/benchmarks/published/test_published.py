@@ -181,6 +181,22 @@ def test_what_a_protocol_overrides_is_asked_for(tmp_path):
     assert [v.verdict for v in verdicts(with_it, expected)] == ["close"]
 
 
+def test_the_run_of_the_protocol_alone_stands_beside_its_figure(tmp_path):
+    expected = expect(tmp_path / "p", "99.6", rules="task.ask=here task.sinkhorn=false")
+    here = run(tmp_path, overrides=["task.ask=here"], config={"task": {"ask": "here", "sinkhorn": False}})
+    assert [v.verdict for v in verdicts(here, expected)] == ["close"]
+    matched = run(tmp_path / "other", overrides=["task.sinkhorn=true"], config={"task": {"ask": "here", "sinkhorn": True}})
+    assert [v.verdict for v in verdicts([*matched, *here], expected)] == ["close"]
+    assert [v.reason for v in verdicts(matched, expected)] == [
+        "overrides task.sinkhorn=true; published with task.sinkhorn=false"
+    ]
+    unchecked = run(tmp_path / "third", overrides=["task.ask=here"], config={
+        "task": {"ask": "here", "sinkhorn": False, "dataset": {"contract": False}}
+    })  # fmt: skip
+    (verdict,) = verdicts([*matched, *unchecked], expected)
+    assert verdict.reason == "the split's counts were not checked"
+
+
 def test_overrides_that_labels_show_do_not_matter(tmp_path):
     runs = run(tmp_path, overrides=["task.split=testA", "runtime.device=cpu", "prompt=foveal", "task.dataset.root=/data"])
     assert verdicts(runs, expect(tmp_path / "p"))[0].verdict == "match"

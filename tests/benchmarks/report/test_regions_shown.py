@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from PIL import Image
 from small_jobs import small_job
 from test_report import content
@@ -25,6 +26,25 @@ def test_every_region_of_a_picture_is_shown_with_its_view(tmp_path, clip_folder)
         shown = sample["views"][0]
         assert sorted(shown, key=int) == [str(i) for i in range(len(queries))]
         assert len({views[0]["image"] for views in shown.values()}) == len(queries)
+
+
+def test_a_canvas_of_another_size_shows_the_region_and_a_cut_out_none(tmp_path, clip_folder):
+    pytest.importorskip("cv2", reason="FGVP's prompts need OpenCV: pip install opencv-python-headless")
+    task = ("task=rec/shapes", "task.dataset.scenes=2")
+    for prompt in ("plain", "fgvp_circle", "fgvp_crop"):
+        job = small_job(clip_folder("small"), tmp_path / "results", f"prompt={prompt}", *task)
+        job.labels["prompt"] = prompt
+        job.execute()
+    assert main([str(tmp_path / "results" / "runs"), "--out", str(tmp_path / "page.html")]) == 0
+    page = content(tmp_path / "page.html")
+    names = [method["name"] for method in page["groups"][0]["methods"]]
+    for sample in page["samples"]:
+        shown = dict(zip(names, sample["views"], strict=True))
+        plain, canvas, cut = (shown[name] for name in ("plain", "fgvp_circle", "fgvp_crop"))
+        assert canvas and cut and all(view[0]["size"] == sample["size"] for view in (*plain.values(), *canvas.values()))
+        for choice, (view,) in canvas.items():
+            assert view["box"] == sample["boxes"][int(choice)] and view["image"] >= sample["own"]
+        assert not any("box" in view for (view,) in cut.values())
 
 
 def test_captions_of_their_own_are_called_by_their_words(tmp_path, clip_folder):

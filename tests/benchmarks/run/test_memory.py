@@ -11,6 +11,7 @@ from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
 from benchmarks.run.evaluation import Evaluation, Variant
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
+from benchmarks.tasks.keypoint import Keypoints
 from benchmarks.tasks.rec import ReferringExpressions
 from falip import Backbone, Blur, Crop, Ensemble, Foveal, Plain, RedCircle, Region
 
@@ -86,6 +87,25 @@ def test_pictures_and_views_held_at_once_stay_within_the_budget(name, random_cli
         assert held["views"] <= 2 * BATCH * components
         assert held["pictures"] <= 2 * BATCH * components
     assert held["now"] <= BATCH * components
+
+
+class Marked(Crowded):
+    """One picture with one keypoint."""
+
+    def load(self, i: int) -> Sample:
+        query = Query("crowd/0", "a beak", ((20.0, 10.0, 20.0, 10.0),), 0)
+        return Sample("crowd", (Picture(picture(60, 50), ()),), (query,), ((5.0, 5.0, 50.0, 40.0),))
+
+
+def test_the_places_of_a_grid_are_made_piece_by_piece(random_clip, held):
+    task = Keypoints(Marked(1), "keypoint/crowd", "test", "{}", ask="localise", grid=20)
+    records, prompt = [], RedCircle()
+    variant = Variant(prompt, RunTexts(TextProtocol("{}"), prompt, []), lambda new, _: records.extend(new))
+    Evaluation(task, [random_clip()], [variant], Runtime(batch_views=BATCH, workers=WORKERS, progress=False)).run(
+        [0], "crowd"
+    )
+    assert records[0].status == "scored" and len(records[0].scores) == 400
+    assert held["most"] <= BATCH * (3 * WORKERS + 2) and held["views"] <= 2 * BATCH
 
 
 def test_pieces_of_a_sample_score_as_the_whole(random_clip):

@@ -38,6 +38,7 @@ def test_every_table_asks_for_each_of_its_runs_in_a_command_that_composes(table)
 PAPERS = {
     "reclip": "reclip_rec.csv",
     "redcircle redcircle_backbones": "red_circle_rec.csv",
+    "redcircle_keypoints": "red_circle_keypoints.csv",
     "pointclip": "pointclip.csv",
     "fgvp redcircle": "fgvp_rec.csv",
     "alphaclip_rec reclip redcircle": "alphaclip_rec.csv",

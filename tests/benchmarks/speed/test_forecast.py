@@ -52,6 +52,16 @@ def test_a_limit_and_a_sum_of_models_count():
     assert seconds_of(both, paces | {"timm/resnet50x16_clip.openai": None}) is None
 
 
+def test_to_localise_asks_for_every_place_of_the_grid(tmp_path):
+    scenes = ("task=keypoint/shapes", "task.dataset.scenes=6", "prompt=keypoint_circle")
+    named, placed = counted(*scenes), counted(*scenes, "task.ask=localise", "task.grid=30")
+    assert named.views == named.queries == placed.queries < placed.views == 6 * 900
+    assert placed.texts == named.texts and placed.disk > named.disk
+    cub = ("task=keypoint/cub", f"data_root={tmp_path}", "prompt=crop", "task.limit=100")
+    assert counted(*cub).views == 1200 and not counted(*cub).counted
+    assert counted(*cub, "task.ask=localise").views == 100 * 900
+
+
 def test_every_backbone_of_the_tables_has_a_shape():
     used = {option for sweeps in TABLES.values() for sweep in sweeps for option in sweep.backbones}
     assert used <= set(options("backbone"))

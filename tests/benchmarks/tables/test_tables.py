@@ -123,6 +123,15 @@ def test_other_data_makes_another_column(other, shown, make, tmp_path):
     assert line(found, "foveal")[1:].count("-") == 1 and line(found, "plain")[1:].count("-") == 1
 
 
+@pytest.mark.parametrize(("kinds", "hashed"), [(("bird", "cat"), False), (("bird", "bird"), True)])
+def test_columns_are_told_apart_by_words_and_by_hashes_only_where_words_do_not(kinds, hashed, make, tmp_path):
+    for kind, mark, prompt in zip(kinds, "ab", ("plain", "foveal"), strict=True):
+        identity = {"task": {"dataset": {"category": kind, "pictures": mark * 64}}}
+        write_run(tmp_path / "runs", mark, rec_records(), labels={**REFCOCO, "prompt": prompt}, identity=identity)
+    head = section(make()[2]["rec.md"], "Accuracy").partition("|--")[0]
+    assert ("pictures=aaaaaaaaaaaa..." in head) is hashed and ("category=bird" in head) is not hashed
+
+
 @pytest.mark.parametrize(
     ("other", "shown"),
     [

@@ -6,14 +6,16 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from small_jobs import composed
 
 from benchmarks.data.samples import Picture, Query, Sample
 from benchmarks.measure.sinkhorn import sinkhorn
 from benchmarks.records.run import read_run
 from benchmarks.report.known import task_from
+from benchmarks.settings.building import build
 from benchmarks.tables.__main__ import main as tables
 from benchmarks.tasks.keypoint import Keypoints
-from falip import UserError
+from falip import Geometry, UserError
 
 
 class Nothing:
@@ -43,6 +45,17 @@ def test_regions_lie_around_the_keypoints():
     (picture,) = task().pictures(sample())
     assert [region.box for region in picture.regions] == [(7.0, 17.0, 13.0, 23.0), (87.0, 27.0, 93.0, 33.0)]
     assert task().texts(sample()) == ["beak", "tail"]
+
+
+def test_the_ring_has_the_radius_and_the_line_that_the_paper_states():
+    """20 and 3 pixels at 336: 0.06 and 0.01 of the shorter side, in whole pixels."""
+    dark = Sample("dark", (Picture(Image.new("RGB", (500, 336)), ()),), (Query("eye", "eye", ((250.0, 150.0) * 2,), 0),))
+    (picture,) = task().pictures(dark)
+    marker = build(composed(["prompt=keypoint_circle"]).prompt, "prompt")
+    red = np.asarray(marker(picture.image, picture.regions, Geometry(336, 14, 24, 16)).images[0])[..., 0] > 0
+    ys, xs = np.nonzero(red)
+    assert abs((xs.max() - xs.min()) / 2 - 0.06 * 336) < 1 and abs((ys.max() - ys.min()) / 2 - 0.06 * 336) < 1
+    assert red[150, :250].sum() == red[150, 250:].sum() == 3
 
 
 def test_a_name_chooses_among_keypoints_and_a_keypoint_among_names():
