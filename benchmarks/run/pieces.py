@@ -16,6 +16,7 @@ from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.errors import UserError
+from falip.prompts.pictures import shared_filters
 from falip.views import Combine, Prompt, Scorer, Views, join_views, make_views
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,8 @@ class Workshop:
         if not mine:
             return Piece(info, final, sample, outside=outside)
         whole = {id(picture.image): picture for picture in pictures}
-        made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
+        with shared_filters():
+            made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
         views = [
             [backbone.prepare(join_views(drawn)) for drawn in pictures]
             for backbone, pictures in zip(self.backbones, made, strict=True)

@@ -51,8 +51,12 @@ class ImageProcessing:
         if pixels.dtype != torch.uint8:
             return pixels
         table = self._table.to(pixels.device)
-        places = pixels.int() + torch.arange(0, table.numel(), table.shape[1], device=pixels.device).int()[:, None, None]
-        return table.flatten().index_select(0, places.flatten()).view(pixels.shape)
+        rows = torch.arange(0, table.numel(), table.shape[1], dtype=torch.int32, device=pixels.device)[:, None, None]
+        found = torch.empty(pixels.shape, device=pixels.device)
+        step = 1 if pixels.device.type == "cpu" else max(len(pixels), 1)  # one picture stays within a CPU's caches
+        for some, normal in zip(pixels.split(step), found.split(step), strict=True):
+            torch.index_select(table.flatten(), 0, some.int().add_(rows).flatten(), out=normal.view(-1))
+        return found
 
     def prepared(self, views: Views) -> tuple[Views, torch.Tensor]:
         """The pictures of views, each as the prompt that made it wants it prepared.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, get_args
 
@@ -54,9 +56,30 @@ class WholeImage:
         return self._filtered[key][1]
 
 
+_shared: ContextVar[WholeImage | None] = ContextVar("filters that prompts share", default=None)
+
+
+@contextmanager
+def shared_filters() -> Iterator[None]:
+    """Prompts called within compute the filters of a picture once for all of them; it must not change meanwhile."""
+    if _shared.get() is not None:
+        yield
+        return
+    token = _shared.set(WholeImage())
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def filters() -> WholeImage:
+    """Those that are shared, or new ones."""
+    return _shared.get() or WholeImage()
+
+
 def edited_views(prompt: Picture, image: Image.Image, regions: Sequence[Region]) -> Views:
     """The views of a prompt that edits the picture for each region."""
-    whole = WholeImage()
+    whole = filters()
     clipped = [region.clipped(image.size) for region in regions]
     images = tuple(prompt.edit(image, region, whole)[0] for region in clipped)
     return Views(images, (Component(prompt.name, tuple(range(len(images)))),))
