@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
+from threading import Lock
 
 from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.tasks import Task
@@ -98,6 +100,18 @@ class Piece:
         return replace(self, views=[[replace(part, pixels=None) for part in parts] for parts in self.views])
 
 
+class Once:
+    """Loads a sample once for its pieces, which several workers make at a time; the last two are kept."""
+
+    def __init__(self, load: Callable[[int], Sample]) -> None:
+        self._lock, self._load = Lock(), lru_cache(maxsize=2)(load)
+
+    def load(self, i: int) -> Sample:
+        """The sample; who asks meanwhile waits for it."""
+        with self._lock:
+            return self._load(i)
+
+
 @dataclass(frozen=True, eq=False)
 class Workshop:
     """Makes the pieces of a task under some prompts, for some backbones.
@@ -115,6 +129,11 @@ class Workshop:
     backbones: Sequence[Backbone]
     regions: int
     keep_going: bool
+    _once: Once = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sees to it that a sample that is torn is decoded once."""
+        object.__setattr__(self, "_once", Once(self.task.dataset.load))
 
     def orders(self, samples: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         """Sample, piece and number of pieces, in order."""
@@ -132,7 +151,7 @@ class Workshop:
         i, number, count = order
         info, final = self.task.dataset.index[i], number + 1 == count
         try:
-            sample = self.task.dataset.load(i)
+            sample = self.task.dataset.load(i) if count == 1 else self._once.load(i)
             pictures = self.task.pictures(sample)
             for picture in pictures:
                 for region in picture.regions:
