@@ -36,6 +36,7 @@ COMMANDS = {
     "tables": Command("benchmarks.tables.__main__", "tables of finished runs, as CSV, Markdown and LaTeX"),
     "compare": Command("benchmarks.compare", "two finished runs, pair by pair"),
     "recombine": Command("benchmarks.recombine", "finished runs combined into an ensemble, without a model"),
+    "export": Command("benchmarks.export", "finished runs as lm-eval, Every Eval Ever and the hub have them"),
     "report": Command("benchmarks.report.__main__", "one self-contained HTML page of all runs"),
     "figures": Command("benchmarks.figures.__main__", "figures of the embedded benchmark and of runs"),
     "speed": Command("benchmarks.speed.__main__", "measures the ways of encoding many regions"),

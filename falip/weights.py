@@ -27,6 +27,8 @@ NO_ARCHIVES = (
     "OpenAI's own .pt archives are TorchScript programs, which could run code and are not loaded: give the same weights "
     "from the hub, such as openai/clip-vit-base-patch32 or timm/resnet50_clip.openai, or a folder with them."
 )
+TRAINING = "training.json"
+"""What fine-tuning by the harness leaves in a folder: data, losses, seed."""
 TOKENIZER_FILES = ("merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json")
 
 
@@ -110,6 +112,12 @@ class Weights:
         return f"{self.name}@{self.revision}" if self.folder is None else weights_hash(self.folder, self.hash_file)
 
     @cached_property
+    def training(self) -> dict[str, Any] | None:
+        """What a folder says of the fine-tuning that made it; None where it says nothing."""
+        path = self.folder and self.folder / TRAINING
+        return _content(path) if path and path.is_file() else None
+
+    @cached_property
     def alpha_identity(self) -> str | None:
         """sha256 of the alpha weights; None without any."""
         return self.alpha and self.hash_file(self.alpha)
@@ -176,7 +184,7 @@ def backbone_identity(
     """What the numbers of a backbone depend on: weights, arithmetic and image handling."""
     identity = {"weights": weights.identity, "dtype": dtype, "resize": resize, "image_processor": IMAGE_PROCESSOR}
     alpha = weights.alpha_identity
-    chosen = {"precision": precision, "alpha_weights": alpha, "image_size": image_size}
+    chosen = {"precision": precision, "alpha_weights": alpha, "image_size": image_size, "training": weights.training}
     return identity | {name: value for name, value in chosen.items() if value}
 
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.acquire import check
+from benchmarks.acquire.masks import masks_file
 from benchmarks.data.expressions import NAMES, PROPOSALS
 from benchmarks.data.refcoco import RefCOCO
 from benchmarks.data.segmenting import CHOICES, Segmenter, Segmenting, write_masks
 
 _DESCRIPTION = """\
-Make the masks of the candidates of a split with SAM, for task.masks=FILE.
+Make the masks of the candidates of a split with SAM, for task.masks=sam, or with --out for task.masks=FILE.
 
-  python -m scripts.data masks refcoco --split testA --out masks/refcoco_testA.jsonl --device cuda
+  python -m scripts.data masks refcoco --split testA --device cuda
 
 A call that was interrupted is continued by the same command.
 """
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("data_set", choices=NAMES)
     made.add_argument("--split", required=True)
     made.add_argument("--proposals", choices=PROPOSALS, default="detected")
-    made.add_argument("--out", type=Path, required=True, metavar="FILE")
+    made.add_argument("--out", type=Path, metavar="FILE", help="(that of task.masks=sam, below the data root)")
     made.add_argument("--root", type=Path, metavar="DIR", help="the data root (default: $FALIP_DATA, else data)")
     made.add_argument("--model", default=default.model, help="a folder, or a repository of the hub (default: %(default)s)")
     made.add_argument("--revision", help="of the hub's repository")
@@ -54,5 +55,6 @@ def run(arguments: Sequence[str]) -> int:
     images = data.candidates()
     segmenter = Segmenter(how)
     header = {"masks_of": data.identity, **segmenter.header}
-    write_masks(asked.out, images, header, segmenter.masks, data.mend, lambda text: print(text, flush=True))
+    out = asked.out or masks_file(root, asked.data_set, asked.split, asked.proposals)
+    write_masks(out, images, header, segmenter.masks, data.mend, lambda text: print(text, flush=True))
     return 0

@@ -14,8 +14,8 @@ LIBRARY = sorted((ROOT / "falip").rglob("*.py"))
 HARNESS = sorted((ROOT / "benchmarks").rglob("*.py"))
 # The rooms in the order in which data flows: each imports from those before it and from falip, never upwards.
 ROOMS = (
-    "embedded", "acquire", "settings", "data", "measure", "records", "tasks", "run", "published", "tables", "report",
-    "figures", "speed", "notebook",
+    "embedded", "acquire", "settings", "data", "measure", "records", "tasks", "run", "train", "published", "tables",
+    "report", "figures", "speed", "notebook",
 )  # fmt: skip
 # Rooms and commands on records alone, which must start at once and run where torch is not.
 WITHOUT_TORCH = ["settings", "measure", "records", "recombine", "compare", "published", "status", "tables", "report"]

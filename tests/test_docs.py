@@ -70,7 +70,7 @@ def test_the_prompt_of_one_file_runs_and_passes_lint_as_printed(shell, page):
     (folder / "my" / "prompt").mkdir(parents=True)
     target = re.sub(r"_target_: .*Spotlight", "_target_: spotlight.Spotlight", settings)
     (folder / "my" / "prompt" / "spotlight.yaml").write_text(target)
-    run(f"{sys.executable} -m ruff check --isolated spotlight.py")
+    run(f"{sys.executable} -m ruff check --isolated --select E,F spotlight.py")
     own = blocks(ROOT / page, "bash") if page.startswith("docs") else []
     for block in own or ["falip sweep --config-dir my prompt=plain,spotlight task.limit=4"]:
         run(block)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.acquire import manifest
 from benchmarks.acquire.assets import PARTIAL
+from benchmarks.acquire.masks import masks_file
 from benchmarks.acquire.sources import ASSETS, COCO_IMAGES_FOLDER, RECIPES, Asset, Recipe, human
 from benchmarks.acquire.weights import recorded_weights, revision_of, snapshot_of
 from falip.errors import UserError
@@ -19,17 +20,19 @@ COMMAND = "python -m scripts.data"
 
 @dataclass(frozen=True)
 class Need:
-    """A data set, or "weights", that a table is computed from.
+    """A data set, "weights" or "masks", that a table is computed from.
 
     Attributes:
-        name: A name of `RECIPES`, or "weights".
+        name: A name of `RECIPES`, "weights" or "masks".
         splits: The splits of it, where it has several; empty for all.
         backbone: For weights, the repository on the hub.
+        of: For masks of detected boxes, the data set that they are of.
     """
 
     name: str
     splits: tuple[str, ...] = ()
     backbone: str = ""
+    of: str = ""
 
 
 _WEIGHTS = Need("weights", backbone=DEFAULT_BACKBONE)
@@ -153,6 +156,11 @@ def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None
         state = memory.setdefault(need.backbone, weights_state(need.backbone, root))
         command = f"{COMMAND} weights --backbone {need.backbone}{suffix}"
         return None if state.complete else Missing(need.backbone, command, _reason(state))
+    if need.name == "masks":
+        lacking = [split for split in need.splits if not masks_file(root, need.of, split, "detected").is_file()]
+        command = f"{COMMAND} masks {need.of} --split {lacking[0]}{suffix}" if lacking else ""
+        label = f"masks of {need.of} ({', '.join(lacking)})"
+        return Missing(label, command, "not made for " + ", ".join(lacking)) if lacking else None
     recipe = RECIPES[need.name]
     for name in recipe.assets:
         if name not in memory:

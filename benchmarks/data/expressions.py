@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmarks.acquire.masks import SAM, masks_file
 from benchmarks.data.boxes import check_frame, check_unit
 from benchmarks.data.files import check_choice, check_contract, data_folder, fingerprint, first_existing, sha256
 from benchmarks.data.images import picture_reader, read_image
@@ -59,7 +60,8 @@ class ReferringDataset(ABC):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
-        masks: File of the candidates' masks (`MaskFile`); "annotations" for those of annotated objects; None for none.
+        masks: File of the candidates' masks (`MaskFile`); "sam" for the one that `scripts.data masks` makes; "annotations"
+            for those of annotated objects; None for none.
         review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
             all with their verdicts as slices. The verdicts lie in `ref_l4_reviewed/`.
 
@@ -111,6 +113,8 @@ class ReferringDataset(ABC):
     def _masks(self) -> MaskFile | AnnotatedMasks | None:
         if self.masks == ANNOTATED:
             return AnnotatedMasks(str(self._annotations_file), self._outlines())
+        if self.masks == SAM:
+            return MaskFile(masks_file(self.folder, self.name, self.split, self.proposals))
         return None if self.masks is None else MaskFile(Path(self.masks).expanduser())
 
     @cached_property

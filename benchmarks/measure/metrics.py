@@ -22,7 +22,7 @@ def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float
     """Metrics of a run.
 
     Args:
-        kind: "rec", "classification" or "pointcloud": the part of the task's label before the slash.
+        kind: "rec", "classification", "pointcloud" or "keypoint": the part of the task's label before the slash.
         frame: Records as `read_parts` gives them, or with `top5` in the place of scores.
         group_shares: For classification with groups (Waterbirds): the share of each slice in the training
             set.
@@ -36,7 +36,9 @@ def metrics_for(kind: str, frame: pd.DataFrame, group_shares: Mapping[str, float
         return classification_metrics(frame, group_shares)
     if kind == "pointcloud":
         return pointcloud_metrics(frame)
-    raise UserError(f"unknown kind of task {kind!r}: there are rec, classification and pointcloud")
+    if kind == "keypoint":
+        return _common(frame)
+    raise UserError(f"unknown kind of task {kind!r}: there are rec, classification, pointcloud and keypoint")
 
 
 def rec_metrics(frame: pd.DataFrame) -> dict[str, Any]:

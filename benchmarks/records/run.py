@@ -47,7 +47,9 @@ _MEASURED = [
 ]
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
-EMBEDDED_TASKS = frozenset({"rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids"})
+EMBEDDED_TASKS = frozenset(
+    {"rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids", "keypoint/shapes"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """rec, classification or pointcloud."""
+        """rec, classification, pointcloud or keypoint."""
         return self.labels["task"].partition("/")[0]
 
     @property
@@ -221,7 +223,7 @@ class Run:
     def _measured(self) -> tuple[pd.DataFrame, dict[str, Any]]:
         from benchmarks.measure.metrics import metrics_for  # brings pandas, which a list of runs does without
 
-        classes = self.kind != "rec"
+        classes = self.kind not in ("rec", "keypoint")
         table = read_table(self.parts, self._owner, [*_MEASURED, *(["scores", "candidate_correct"] if classes else [])])
         frame = table.select([*_MEASURED, *(["candidate_correct"] if classes else [])]).to_pandas()
         if classes and not frame["candidate_correct"].map(len).any():  # else each query has texts of its own

@@ -77,12 +77,14 @@ def _recompute_run(group: Group, run: Run, setting: RunSetting, path: Path, foun
     stored = _read(path)
     model = _Model(setting)
     records = dict(list(run.records(("id", "group", "prediction"), group.sample_ids).groupby("group")))
-    new, told = 0, time.monotonic()
+    new, began = 0, time.monotonic()
+    told = began
     for done, name in enumerate(group.sample_ids):
         bar.update()
         if bar.disable and time.monotonic() - told > TELL_EVERY_S:
-            log.info("attention: %d of %d samples", done, len(group.sample_ids))
-            told = time.monotonic()
+            told, count = time.monotonic(), len(group.sample_ids)
+            left = (told - began) / max(done, 1) * (count - done)
+            log.info("attention: %d of %d samples, about %.0f s left of this method", done, count, left)
         for slot, picture, place in _asked(group, name, records.get(name)):
             key = hashlib.sha256(f"{name}\0{slot}".encode()).hexdigest()[:20]
             if key not in stored:

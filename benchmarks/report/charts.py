@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,9 @@ LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 12.0, 40.0
 LINE_HEIGHT = 240.0
 ROW = 22.0
 LABELS = 200.0
+TEXT_HEIGHT = 17.0
+LETTER = 9.0  # width at the larger size that narrow windows have
+MOST_AT_ONCE = 8  # colours, and lines that an eye can follow; of more the reader chooses
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Tick:
 
     at: float
     label: str
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Series:
     style: int
     marks: tuple[Mark, ...]
     path: str
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,15 +126,17 @@ def dot_plot(title: str, caption: str, points: Mapping[str, Point], references: 
     """Methods with intervals; `references` are vertical lines (chance, oracle), None where unknown."""
     known = {name: value for name, value in references.items() if value is not None}
     low, high = _range([*points.values()], known.values())
-    bottom = TOP + ROW * len(points) + 4
+    wrapped = {name: lines_of(name, LABELS - 10) for name in points}
+    heights = [max(ROW, TEXT_HEIGHT * len(lines) + 5) for lines in wrapped.values()]
+    bottom = TOP + sum(heights) + 4
 
     def x(value: float) -> float:
         return LABELS + (WIDTH - RIGHT - LABELS) * (value - low) / (high - low)
 
-    marks, labels = [], []
-    for i, (name, point) in enumerate(points.items()):
-        y = TOP + ROW * (i + 0.5)
-        labels.append(Tick(y, name))
+    marks, labels, top = [], [], TOP
+    for height, (name, point) in zip(heights, points.items(), strict=True):
+        y, top = top + height / 2, top + height
+        labels.append(Tick(y - TEXT_HEIGHT * (len(wrapped[name]) - 1) / 2, name, wrapped[name]))
         ends = (
             (None, None) if point.low is None or point.high is None else (x(max(point.low, low)), x(min(point.high, high)))
         )
@@ -150,11 +158,13 @@ def line_plot(
     low, high = _range([p for points in series.values() for p in points if p], ())
     step = (WIDTH - LEFT - RIGHT) / max(len(categories), 1)
     spread = min(step * 0.6, 8.0 * (len(series) - 1))
+    wrapped = [lines_of(name, step) for name in categories]
+    height = LINE_HEIGHT + TEXT_HEIGHT * (max(map(len, wrapped), default=1) - 1)
 
     def y(value: float) -> float:
         return TOP + (LINE_HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    lines = []
+    lines, first = [], _first(series)
     for s, (name, points) in enumerate(series.items()):
         shift = spread * (s / max(len(series) - 1, 1) - 0.5)
         marks = []
@@ -168,10 +178,32 @@ def line_plot(
             )
             marks.append(Mark(LEFT + step * (c + 0.5) + shift, y(point.value), *ends, point.words(name, categories[c])))
         path = "M" + "L".join(f"{m.x:.1f} {m.y:.1f}" for m in marks) if connected and len(marks) > 1 else ""
-        lines.append(Series(name, s, tuple(marks), path))
-    names = tuple(Tick(LEFT + step * (c + 0.5), name) for c, name in enumerate(categories))
+        lines.append(Series(name, s, tuple(marks), path, name in first))
+    names = tuple(Tick(LEFT + step * (c + 0.5), name, wrapped[c]) for c, name in enumerate(categories))
     ticks = tuple(Tick(y(v), f"{100 * v:.0f}") for v in _ticks(low, high))
-    return LinePlot(title, caption, x_label, LINE_HEIGHT, names, ticks, tuple(lines))
+    return LinePlot(title, caption, x_label, height, names, ticks, tuple(lines))
+
+
+def _first(series: Mapping[str, Sequence[Point | None]]) -> frozenset[str]:
+    """The series that are shown before the reader chooses: where there are many, those of the highest mean."""
+    if len(series) <= MOST_AT_ONCE:
+        return frozenset(series)
+    means = {name: [p.value for p in points if p] for name, points in series.items()}
+    order = sorted(series, key=lambda name: -(sum(means[name]) / len(means[name]) if means[name] else 0.0))
+    return frozenset(order[:MOST_AT_ONCE])
+
+
+def lines_of(text: str, width: float) -> tuple[str, ...]:
+    """A label in lines that fit a width in drawing units, broken after spaces and signs where that is possible."""
+    most = max(int(width / LETTER), 4)
+    lines = [""]
+    for word in re.findall(r"[^\s,;/=_–-]*[\s,;/=_–-]*", text):
+        if len(lines[-1]) + len(word.rstrip()) > most and lines[-1]:
+            lines.append("")
+        lines[-1] += word
+        while len(lines[-1].rstrip()) > most:
+            lines[-1:] = [lines[-1][:most], lines[-1][most:]]
+    return tuple(stripped for line in lines if (stripped := line.strip())) or ("",)
 
 
 def heat_map(title: str, caption: str, values: Sequence[Sequence[float]]) -> HeatMap:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.samples import Query
 from benchmarks.measure.recombination import component_weights
 from benchmarks.records.run import Run
 from benchmarks.report.groups import Group
@@ -55,7 +56,7 @@ def build_gallery(groups: Sequence[Group], budget: int, attention: Mapping[tuple
         for name, pictures in zip(group.sample_ids, ahead(draw, group.sample_ids, WORKERS), strict=True):
             group.sizes |= pictures.sizes
             rows = [frame.pop(name, []) for frame in frames]  # of hundreds of methods, so that none is there twice
-            queries += _queries(group, len(samples), rows)
+            queries += _queries(group, len(samples), rows, pictures.queries)
             samples.append({"group": g, "id": name, **pictures.content})
     return Gallery([_described(group) for group in groups], samples, queries)
 
@@ -72,25 +73,26 @@ def _by_sample(run: Run, shown: Sequence[str]) -> dict[str, list[Any]]:
 def _described(group: Group) -> dict[str, Any]:
     return {
         "label": group.label,
-        "kind": group.kind,
+        "kind": "rec" if group.kind == "keypoint" else group.kind,  # both choose a place in the picture
         "baseline": group.baseline,
         "note": " ".join(group.notes),
         "methods": [{"name": name, "run": run.run_id} for name, run in group.runs.items()],
     }
 
 
-def _queries(group: Group, sample: int, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+def _queries(group: Group, sample: int, rows: Sequence[Sequence[Any]], asked: Mapping[str, Query]) -> list[dict[str, Any]]:
     """The queries of a sample with the answer of every method, None where a method has none."""
     found: dict[str, dict[str, Any]] = {}
     weights = [component_weights(run.identity.get("prompt")) for run in group.runs.values()]
     for m, records in enumerate(rows):
         for row in records:
-            query = found.setdefault(row.id, _query(row, sample, len(rows)))
-            query["answers"][m] = _answer(group, row, weights[m])
+            own = asked.get(row.id)
+            query = found.setdefault(row.id, _query(row, sample, len(rows), own))
+            query["answers"][m] = _answer(group, row, weights[m], own.texts if own else ())
     return list(found.values())
 
 
-def _query(row: Any, sample: int, methods: int) -> dict[str, Any]:
+def _query(row: Any, sample: int, methods: int, asked: Query | None) -> dict[str, Any]:
     right = [i for i, correct in enumerate(row.candidate_correct) if correct]
     return {
         "sample": sample,
@@ -99,11 +101,12 @@ def _query(row: Any, sample: int, methods: int) -> dict[str, Any]:
         "slice": row.slice,
         "target": int(row.target),
         "right": right,
+        "region": asked.region if asked else None,
         "answers": [None] * methods,
     }
 
 
-def _answer(group: Group, row: Any, weights: Sequence[float]) -> dict[str, Any]:
+def _answer(group: Group, row: Any, weights: Sequence[float], texts: Sequence[str]) -> dict[str, Any]:
     if row.status != "scored":
         return {"error": row.error or "unscored"}
     answer: dict[str, Any] = {
@@ -114,13 +117,13 @@ def _answer(group: Group, row: Any, weights: Sequence[float]) -> dict[str, Any]:
         "margin": finite([row.margin])[0],
     }
     scores = np.asarray(row.scores, dtype=float)
-    if group.kind == "rec":
+    if group.kind in ("rec", "keypoint"):
         asked = {"asked": list(row.texts[1:])} if len(row.texts) > 1 else {}
         return answer | asked | {"scores": finite(_shown(scores, row))}
     best = np.argsort(-scores, kind="stable")[:TOP].tolist()
     if row.target not in best:
         best.append(int(row.target))
-    answer["top"] = [[_class(group, c), *finite(scores[[c]]), c == row.target] for c in best]
+    answer["top"] = [[_name(texts or group.classes, c), *finite(scores[[c]]), c == row.target] for c in best]
     if group.kind == "pointcloud":
         answer["views"] = _views(group, row, weights)
     return answer
@@ -144,7 +147,7 @@ def _views(group: Group, row: Any, weights: Sequence[float]) -> list[dict[str, A
     by_view = grouped.sum(0)
     return [
         {
-            "choice": _class(group, int(scores.argmax())),
+            "choice": _name(group.classes, int(scores.argmax())),
             "best": finite(scores.max(keepdims=True))[0],
             "target": finite(scores[[row.target]])[0],
             "correct": int(scores.argmax()) == row.target,
@@ -153,5 +156,5 @@ def _views(group: Group, row: Any, weights: Sequence[float]) -> list[dict[str, A
     ]
 
 
-def _class(group: Group, index: int) -> str:
-    return str(group.classes[index]).replace("_", " ") if index < len(group.classes) else f"class {index}"
+def _name(classes: Sequence[str], index: int) -> str:
+    return str(classes[index]).replace("_", " ") if index < len(classes) else f"class {index}"

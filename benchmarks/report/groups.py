@@ -21,7 +21,7 @@ class Group:
 
     Attributes:
         label: Its name.
-        kind: rec, classification or pointcloud.
+        kind: rec, classification, pointcloud or keypoint.
         baseline: Index of the method that others are compared with, or -1.
         runs: The methods.
         sample_ids: Samples shown.

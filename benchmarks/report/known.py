@@ -28,11 +28,12 @@ def prompts() -> Mapping[str, type]:
 def tasks() -> Mapping[str, type]:
     """Every task by its name."""
     from benchmarks.tasks.classification import Recognition, RegionClassification
+    from benchmarks.tasks.keypoint import Keypoints
     from benchmarks.tasks.none import ReferringOrNone
     from benchmarks.tasks.pointcloud import PointCloudRecognition
     from benchmarks.tasks.rec import ReferringExpressions
 
-    known = (PointCloudRecognition, Recognition, ReferringExpressions, ReferringOrNone, RegionClassification)
+    known = (Keypoints, PointCloudRecognition, Recognition, ReferringExpressions, ReferringOrNone, RegionClassification)
     return {cls.__name__: cls for cls in known}
 
 
@@ -62,6 +63,9 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("RegionClassification", "coco_boxes"): ["benchmarks.data.coco_boxes.COCOBoxes"],
     ("RegionClassification", "lvis_boxes"): ["benchmarks.data.lvis.LVISBoxes"],
     ("RegionClassification", "fg_ovd"): ["benchmarks.data.fg_ovd.FGOVD"],
+    ("Keypoints", "cub"): ["benchmarks.data.cub_parts.CUBParts"],
+    ("Keypoints", "shape_keypoints"): ["benchmarks.data.shape_keypoints.ShapeKeypoints"],
+    ("RegionClassification", "domainbed"): ["benchmarks.data.domainbed.DomainBed"],
     ("PointCloudRecognition", "modelnet40"): ["benchmarks.data.modelnet40.ModelNet40"],
     ("PointCloudRecognition", "scanobjectnn"): ["benchmarks.data.scanobjectnn.ScanObjectNN"],
     ("PointCloudRecognition", "solids"): ["benchmarks.data.solids.Solids"],

@@ -19,6 +19,7 @@ from benchmarks.records.runs import Choice
 from benchmarks.report.attention import Attention, recompute
 from benchmarks.report.gallery import Gallery, build_gallery
 from benchmarks.report.groups import Group, chosen_samples, restore
+from benchmarks.report.overview import Line, as_it_is, ranked
 from benchmarks.report.plots import Chart, column_charts, methods_of, responses_chart
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Column, Table, build
@@ -54,6 +55,7 @@ class Section:
     """One table of the overview."""
 
     document: Document
+    lines: tuple[Sequence[Line], ...]
     charts: tuple[Chart, ...]
     runs: tuple[Mapping[str, Any], ...]
 
@@ -131,7 +133,9 @@ def _groups(tables: Sequence[Table], options: Options) -> dict[tuple[int, Column
 def _section(
     table: Table, choice: Choice, groups: Mapping[tuple[int, Column], Group], attention: Attention, options: Options
 ) -> Section:
-    found = [] if table.embedded else verdicts(table.cells.values(), _expected(table.kind))
+    expected = _expected(table.kind)
+    known = {expectation.task for expectation in expected} & {column.task for column in table.columns}
+    found = verdicts(table.cells.values(), expected) if known and not table.embedded else []
     charts: list[Chart] = []
     for column in table.columns:
         group = next(g for g in groups.values() if set(g.runs.values()) == set(methods_of(table, column).values()))
@@ -139,7 +143,10 @@ def _section(
         charts += _responses(group, column, attention)
     notes = left_out(choice, table)
     runs = tuple(_provenance(run) for run in table.cells.values())
-    return Section(document(table, found, options.command, notes), tuple(charts), runs)
+    page = document(table, found, options.command, notes)
+    main, *others = page.grids
+    lines = (ranked(main, main.header.index(table.columns[0].label)), *map(as_it_is, others))
+    return Section(page, lines, tuple(charts), runs)
 
 
 def _responses(group: Group, column: Column, attention: Attention) -> list[Chart]:

@@ -76,12 +76,16 @@ def _methods(column: Column, runs: Mapping[str, Run]) -> Chart | None:
     points = {name: p for name, run in runs.items() if (p := point(scored(run.frame)))}
     if not points:
         return None
+    points = dict(sorted(points.items(), key=lambda item: -item[1].value))
     metrics = next(iter(runs.values())).metrics
     references = {"chance": metrics["chance"]}
     if metrics["oracle"] is not None and metrics["oracle"] < 1:
         references["oracle"] = metrics["oracle"]
     return dot_plot(
-        _titled("Methods", column), "Accuracy in per cent, 95 % interval clustered by image.", points, references
+        _titled("Methods", column),
+        "Accuracy in per cent, the best first; 95 % interval clustered by image.",
+        points,
+        references,
     )
 
 

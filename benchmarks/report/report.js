@@ -54,6 +54,7 @@ function refresh(keep) {
   $("list").replaceChildren(...lines);
   $("note").textContent = group().note;
   $("note").hidden = !group().note;
+  showDiffering();
   show();
 }
 
@@ -73,6 +74,7 @@ function show() {
     } else line.removeAttribute("aria-current");
   });
   const query = state.shown[state.at];
+  remember();
   $("detail").replaceChildren(...(query ? detail(query) : [element("p", { class: "empty" }, "Nothing matches these filters.")]));
 }
 
@@ -85,7 +87,7 @@ function detail(query) {
   const where = [query.id, query.slice, query.id === sample.id ? "" : sample.id].filter(Boolean).join(" · ");
   const cards = group().methods.map((method, m) => card(query, sample, method, m));
   return [
-    element("div", { class: "steps" }, back, on),
+    element("div", { class: "steps" }, element("a", { href: address(query) }, "link"), back, on),
     element("h3", {}, group().kind === "rec" ? `“${query.text}”` : query.text),
     element("p", { class: "where" }, where),
     element("div", { class: "main" }, ...pictures(query, sample), signs(sample)),
@@ -97,7 +99,10 @@ function signs(sample) {
   const rows = [];
   const row = (name, words) => rows.push(element("li", {}, element("i", { class: name }), words));
   if (group().kind === "rec") { row("answer", "the answer"); row("choice", `decision of ${group().methods[state.method].name}`); row("", "other candidates"); }
-  if (group().kind === "classification") row("", "the region");
+  if (group().kind === "classification") {
+    row("answer", "the region that is asked about");
+    if ((sample.regions || []).length > 1) row("", "other regions of the picture");
+  }
   if (some(sample, "mask")) row("mask", "bias on the attention, low to high");
   if (some(sample, "attention")) row("heat", "CLS attention, or similarity of a read-out, low to high");
   if (sample.error) rows.push(element("li", {}, sample.error));
@@ -115,7 +120,10 @@ function pictures(query, sample) {
   const answer = query.answers[state.method];
   const rim = (corners) => rectangle(layer, corners, "rim");
   sample.boxes.forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
-  (sample.region || []).forEach((corners) => { rim(corners); rectangle(layer, corners, ""); });
+  const asked = query.region ?? 0;
+  const regions = (sample.regions || []).map((boxes, i) => [boxes, i === asked ? "answer" : ""]);
+  // The one that is asked about lies above the others.
+  for (const [boxes, name] of regions.sort((a, b) => a[1].length - b[1].length)) boxes.forEach((corners) => { rim(corners); rectangle(layer, corners, name); });
   query.right.filter((i) => sample.boxes[i]).forEach((i) => { rim(sample.boxes[i]); rectangle(layer, sample.boxes[i], "answer"); });
   if (sample.boxes.length && answer && answer.choice >= 0 && sample.boxes[answer.choice]) rectangle(layer, sample.boxes[answer.choice], "choice");
   sample.boxes.forEach((corners, i) => {
@@ -132,7 +140,7 @@ function pictures(query, sample) {
 
 function frame(uri, width) {
   const picture = element("img", { class: "picture", src: uri, alt: "" });
-  return element("div", { class: "view", style: `width: min(100%, ${width}px)` }, picture);
+  return element("div", { class: "view", tabindex: "0", title: "enlarge", style: `width: min(100%, ${width}px)` }, picture);
 }
 
 function overlay(box, width, height) {
@@ -163,7 +171,7 @@ function card(query, sample, method, m) {
   if (!answer) return append(made, element("p", {}, "this run did not answer the query"));
   if (answer.error !== undefined) return append(made, element("p", {}, answer.error));
   const slots = (sample.views || [])[m] || {};
-  if (sample.images) made.append(element("div", { class: "views" }, ...shownViews(sample, slots, answer)));
+  if (sample.images) made.append(element("div", { class: "views" }, ...shownViews(query, sample, slots, answer)));
   made.append(answer.scores ? candidateBars(query, answer) : classBars(answer));
   if (answer.asked) made.append(element("p", {}, `relations, with ${answer.asked.map((text) => `“${text}”`).join(", ")}`));
   const tie = answer.ties > 1 ? `, ${answer.ties} tied` : "";
@@ -173,9 +181,9 @@ function card(query, sample, method, m) {
 
 const append = (made, child) => { made.append(child); return made; };
 
-function shownViews(sample, slots, answer) {
+function shownViews(query, sample, slots, answer) {
   const found = [];
-  const wanted = group().kind === "rec" ? [answer.choice] : Object.keys(slots);
+  const wanted = group().kind === "rec" ? [answer.choice] : query.region === null ? Object.keys(slots) : [query.region];
   wanted.forEach((slot) => (slots[slot] || []).forEach((view) => {
     const box = frame(sample.images[view.image], 180);
     if (view.mask && $("overlay").checked) heat(box, view.mask, view.window);
@@ -189,6 +197,12 @@ function shownViews(sample, slots, answer) {
       heat(map, maps[word], maps.windows[k]);
       found.push(element("figure", {}, map, element("figcaption", {}, `${maps.words[k]}, ${maps.limits.join("–")}${maps.unit}`)));
     });
+    if (maps.difference) {
+      const map = frame(sample.images[view.image], 180);
+      map.classList.add("faded");
+      heat(map, maps.difference, maps.windows[1]);
+      found.push(element("figure", {}, map, element("figcaption", {}, `after less before: blue −${maps.most}, red +${maps.most}${maps.unit}`)));
+    }
   }));
   return found;
 }
@@ -199,20 +213,22 @@ function caption(view, answer, slot) {
   return element("figcaption", {}, `map ${slot}: `, element("span", { class: one.correct ? "right" : "wrong" }, one.choice), ` ${one.best}; answer ${one.target}`);
 }
 
-function bars(rows) {
+// Scores are close together and far from 0, so their bars begin at the lowest; shares begin at 0.
+function bars(rows, share) {
   const values = rows.map((row) => row.score).filter((score) => score !== null);
-  const low = Math.min(...values), high = Math.max(...values);
+  const low = share ? 0 : Math.min(...values), high = Math.max(...values);
   const made = element("div", { class: "bars" });
   for (const row of rows) {
-    const part = row.score === null ? 0 : high > low ? 8 + (92 * (row.score - low)) / (high - low) : 100;
+    const part = row.score === null || high <= low ? 0 : (100 * (row.score - low)) / (high - low);
     const bar = element("div", { class: `bar ${row.kind}` }, element("b", { style: `width: ${part}%` }));
     made.append(element("span", { class: "name", title: row.name }, row.name), bar, element("span", {}, row.score === null ? "dropped" : row.score.toFixed(2)));
   }
-  return made;
+  const origin = element("p", { class: "origin" }, `bars begin at ${share ? "0" : `${low.toFixed(2)}, the lowest score shown`}`);
+  return element("div", {}, made, values.length ? origin : null);
 }
 
 function candidateBars(query, answer) {
-  return bars(answer.scores.map((score, i) => ({ name: String(i), score, kind: `${query.right.includes(i) ? "answer " : ""}${answer.choice === i ? "choice" : ""}` })));
+  return bars(answer.scores.map((score, i) => ({ name: String(i), score, kind: `${query.right.includes(i) ? "answer " : ""}${answer.choice === i ? "choice" : ""}` })), Boolean(answer.asked));
 }
 
 function classBars(answer) {
@@ -255,7 +271,7 @@ document.addEventListener("keydown", (event) => {
   const action = KEYS[event.key];
   // The arrows scroll the overview; in the gallery they step.
   const reading = event.key.startsWith("Arrow") && $("gallery").getBoundingClientRect().top > window.innerHeight * 0.6;
-  if (!action || reading || !data.groups.length || ($("help").open && event.key !== "?")) return;
+  if (!action || reading || !data.groups.length || $("large").open || ($("help").open && event.key !== "?")) return;
   event.preventDefault();
   action();
 });
@@ -270,4 +286,4 @@ $("search").addEventListener("input", () => { state.search = $("search").value; 
 $("overlay").addEventListener("change", show);
 fill($("filter"), FILTERS, "all");
 fill($("group"), data.groups.map((one, i) => [i, one.label]), 0);
-if (data.groups.length) chooseGroup(0);
+

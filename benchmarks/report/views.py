@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.data.samples import Picture, Sample
+from benchmarks.data.samples import Picture, Query, Sample
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import NOMINAL, RunSetting
 from benchmarks.report.thumbnails import heat, thumbnails
@@ -25,7 +25,7 @@ Slots = dict[int, tuple[Picture, int]]
 # What prompts raise for parameters that no picture or backbone takes, as an edited run.json may have them.
 _UNDRAWABLE = (UserError, ValueError, OverflowError, MemoryError)
 log = logging.getLogger(__name__)
-BIAS_COLOURS, ATTENTION_COLOURS = "cividis", "viridis"
+BIAS_COLOURS, ATTENTION_COLOURS, DIFFERENCE_COLOURS = "cividis", "viridis", "coolwarm"
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,12 @@ class SamplePictures:
     Attributes:
         content: For the page's script: pictures, boxes, views.
         sizes: For each query the target's share of the image's area.
+        queries: What was asked, by id.
     """
 
     content: dict[str, Any]
     sizes: dict[str, float] = field(default_factory=dict)
+    queries: dict[str, Query] = field(default_factory=dict)
 
 
 def sample_pictures(
@@ -70,15 +72,18 @@ def sample_pictures(
     group.level = uris.next_level
     size = sample.pictures[0].image.size
     content = {"images": uris.uris, "own": len(own), "size": size, "boxes": _rounded(sample.boxes), "views": views}
+    if group.kind == "keypoint":
+        content["boxes"] = _rounded([region.box for region in group.data.pictures(sample)[0].regions])
     if group.kind == "classification":
-        content["region"] = _rounded(sample.pictures[0].regions[0].boxes)
-    return SamplePictures(content, _target_shares(sample))
+        content["regions"] = [_rounded(region.boxes) for picture in sample.pictures for region in picture.regions]
+    return SamplePictures(content, _target_shares(sample), {query.id: query for query in sample.queries})
 
 
 def slots(kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]) -> Slots:
-    """Which views a method's answers need: for REC those of the candidates it chose, else that of each picture."""
-    if kind != "rec":
-        return {i: (picture, 0) for i, picture in enumerate(pictures)}
+    """Which views answers need: for REC and keypoints those of the candidates chosen, else that of each region."""
+    if kind not in ("rec", "keypoint"):
+        regions = [(picture, place) for picture in pictures for place in range(len(picture.regions))]
+        return dict(enumerate(regions))
     chosen = sorted({int(row.prediction) for row in records if row.prediction in places})
     return {candidate: (pictures[0], places[candidate]) for candidate in chosen}
 
@@ -150,9 +155,14 @@ def _attention(
 ) -> dict[str, Any]:
     """CLS attention before, in the picture, and after, in the view, on one scale; similarities where it is read out."""
     grids = [(1 if read else 100) * row[1:].reshape(geometry.rows, geometry.cols) for row in maps]
+    difference: dict[str, Any] = {}
+    if not read and images[0].size == images[1].size:  # of a cut-out no token lies where it lay
+        change = grids[1] - grids[0]
+        most = float(np.abs(change).max())
+        difference = {"difference": heat(change, (-most, most), DIFFERENCE_COLOURS), "most": round(most, 2)} if most else {}
     limits = (float(min(g.min() for g in grids)), float(max(g.max() for g in grids)))
     before, after = (heat(grid, limits, ATTENTION_COLOURS) for grid in grids)
-    return {
+    return difference | {
         "before": before,
         "after": after,
         "limits": [round(v, 2) for v in limits],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.acquire.check import Need, default_root
+from benchmarks.acquire.masks import SAM
 from benchmarks.settings.choices import backbone_names, check_overrides, takes_alpha_weights
 from benchmarks.settings.tables import TABLES, Sweep
 from falip.errors import UserError
@@ -84,7 +85,16 @@ class Plan:
         options = {option for sweep in self.sweeps() for option in sweep.backbones}
         given = any(o.startswith("backbone.alpha_weights=") for o in self.overrides)
         alpha = [Need("alphaclip")] if any(map(takes_alpha_weights, options)) and not given else []
+        data += [Need("masks", tuple(of), of=name) for name, of in self._masked().items()]
         return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
+
+    def _masked(self) -> dict[str, dict[str, None]]:
+        """Splits of each data set whose masks of detected boxes are asked for."""
+        found: dict[str, dict[str, None]] = {}
+        for sweep in self.sweeps():
+            if f"task.masks={SAM}" in sweep.overrides:
+                found.setdefault(sweep.task.rpartition("/")[2], {}).update(dict.fromkeys(sweep.splits))
+        return found
 
     def _weights(self) -> list[str]:
         named = [o.partition("=")[2] for o in self.overrides if o.startswith("backbone.name=")]

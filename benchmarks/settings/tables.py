@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+_SAM = "task.masks=sam"
 OWN_BACKBONE = "vit_b16"
 """FALIP's: that of tables which fix none."""
 
@@ -49,6 +50,8 @@ _TOWERS = ("rn50x16", "vit_b32", "vit_b16", "vit_l14", "vit_l14_336")
 _PAIRS = tuple(f"{one}_{other.removeprefix('vit_')}" for one, other in itertools.combinations(_TOWERS[1:], 2))
 _PAIRS += tuple(f"{_TOWERS[0]}_{other}" for other in _TOWERS[1:])
 
+_VAL = (("rec/refcoco", ("val",)), ("rec/refcoco_plus", ("val",)), ("rec/refcocog", ("val",)))
+
 # PointCLIP V2 searched sentences and weights of views for these.
 _SEARCHED_TOWERS = ("rn50", "rn101", "vit_b32", "vit_b16")
 
@@ -62,6 +65,10 @@ def _rec(
 ) -> Iterator[Sweep]:
     for task, splits in places:
         yield Sweep(experiment, task, splits, proposals, tuple(backbones), tuple(overrides))
+
+
+def _fgvp(backbone: str, text: str, prompts: str) -> Iterator[Sweep]:
+    yield from _rec("table_fgvp", "detected", (backbone,), (f"prompt={prompts}", f"text={text}", _SAM), _VAL)
 
 
 def _clouds(backbones: Sequence[str] = (OWN_BACKBONE,), experiment: str = "table_pointcloud") -> tuple[Sweep, ...]:
@@ -108,6 +115,18 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
         sweep
         for chosen in (("prompt=crop_blur", "text=default"), ("prompt=three_circles", "text=this_is_subtract"))
         for sweep in _rec("table_redcircle_backbones", "detected", (*_TOWERS, *_PAIRS), chosen)
+    ),
+    # FGVP, its README's tables: relations (R), subtraction (S), both, and single prompts, by SAM's masks of detections
+    "fgvp": (
+        *_fgvp(_RECLIP, "relations", "crop_shade,crop_blur,fgvp_p_c1,fgvp_p_d4"),
+        *_fgvp(_RED_CIRCLE, "subtract", "fgvp_c1_c3_c4,fgvp_d1_d3_d4,fgvp_p_c1_c3_c4,fgvp_p_d1_d3_d4"),
+        *_fgvp(_RED_CIRCLE, "relations_subtract", "fgvp_p_c1_c3_c4,fgvp_p_d1_d3_d4"),
+        *_fgvp(_RECLIP, "default", "fgvp_circle,fgvp_blur_mask"),
+        *_fgvp("vit_b32", "default", "fgvp_circle,fgvp_blur_mask"),
+    ),
+    # Alpha-CLIP, table 4
+    "alphaclip_rec": tuple(
+        _rec("table_alphaclip_rec", "detected", ("alphaclip_b16_l14",), ("prompt=alpha_blur", "text=relations", _SAM))
     ),
     # Alpha-CLIP, table 2: what looks at the exact mask, and what at its box; squashed and cropped, as its code crops
     "alphaclip_imagenet_s": (

@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description="Makes tables from finished runs.")
     parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/tables"), help="where tables go (%(default)s)")
-    parser.add_argument("--task", help="only this task (rec/refcoco) or kind of task (rec, classification, pointcloud)")
+    parser.add_argument("--task", help="only this task (rec/refcoco) or kind (rec, classification, pointcloud, keypoint)")
     parser.add_argument("--experiment", help="only runs that this experiment asked for; the files are named by it")
     parser.add_argument("--data", choices=("embedded", "published"), help="only the embedded benchmark, or only real data")
     parser.add_argument("--name", help="name of the files, without ending (the experiment's, else the kind of task)")

@@ -28,6 +28,7 @@ _KINDS = {
     "rec": "Referring expression comprehension",
     "classification": "Region-level image classification",
     "pointcloud": "Point cloud recognition",
+    "keypoint": "Keypoint naming and localisation",
 }
 _SUBSET_STAMP = "**SUBSET RUNS: not comparable with other subsets, with whole splits or with published numbers.**"
 
@@ -114,7 +115,7 @@ def _main(table: Table) -> Grid:
         means = [mean_accuracy(table, row, group) for group in groups.values()]
         body.append((*names[row], *line, *map(formats.percent, means)))
     padding = ("",) * (len(header) - 1)
-    figures = ("chance", "oracle") if table.kind == "rec" else ("chance",)
+    figures = ("chance", "oracle") if table.kind in ("rec", "keypoint") else ("chance",)
     spread: list[str] = []
     for figure in figures:
         line, note = _level(table, figure)
@@ -222,7 +223,7 @@ def _groups(table: Table) -> Grid | None:
 
 def _classes(table: Table) -> Grid | None:
     keys = ("top1", "top5", "class_mean_top1", "class_mean_top5")
-    if table.kind == "rec":
+    if table.kind in ("rec", "keypoint"):
         return None
     names = _row_names(table)
     body = tuple(

@@ -98,7 +98,7 @@ def build(runs: Iterable[Run], baseline: str) -> list[Table]:
     groups: dict[tuple[str, bool], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.kind, run.embedded), []).append(run)
-    order = {"rec": 0, "classification": 1, "pointcloud": 2}
+    order = {"rec": 0, "classification": 1, "pointcloud": 2, "keypoint": 3}
     keys = sorted(groups, key=lambda key: (order.get(key[0], 9), key))
     return [_table(kind, embedded, groups[kind, embedded], baseline) for kind, embedded in keys]
 

@@ -58,11 +58,23 @@ def put_by_hand(root: Path, imagenet: Path) -> None:
         path = root / "scanobjectnn" / f"{name}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_clouds((14, 4), np.int32))
+    _put_masks(root)
     for i, synset in enumerate(SYNSETS, 1):
         (imagenet / synset).mkdir(parents=True)
         (imagenet / synset / f"ILSVRC2012_val_0000000{i}.JPEG").write_bytes(picture(i))
     names = "\n".join(f"{synset} thing {i}, other name" for i, synset in enumerate(SYNSETS))
     (imagenet / "LOC_synset_mapping.txt").write_text(names + "\n")
+
+
+def _put_masks(root: Path) -> None:
+    """Masks of all detections, as outlines of their boxes."""
+    outlines = [[[x, y, x + w, y, x + w, y + h, x, y + h]] for x, y, w, h in BOXES]
+    line = {"boxes": [list(box) for box in BOXES], "masks": outlines}
+    text = "".join(json.dumps({"image_id": image, **line}) + "\n" for image in IMAGES)
+    (root / "masks").mkdir(parents=True, exist_ok=True)
+    for name in ("refcoco", "refcoco_plus", "refcocog"):
+        for split in ("val", "testA", "testB", "test"):
+            (root / "masks" / f"{name}_{split}_detected.jsonl").write_text(text)
 
 
 def _reclip() -> dict[str, bytes]:

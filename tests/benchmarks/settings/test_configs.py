@@ -14,7 +14,7 @@ from benchmarks.settings.choices import CONFIGS, check_overrides, options
 from benchmarks.settings.identity import classify, leaves
 from falip import UserError
 
-EMBEDDED = ("rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids")
+EMBEDDED = ("rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids", "keypoint/shapes")
 GRIDS = {
     "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14", "vit_l14_336": "ViT-L/14@336",
     "metaclip_b16": "ViT-B/16",
@@ -160,9 +160,8 @@ def test_a_backbone_that_is_not_here_says_how_to_get_it():
 @pytest.mark.parametrize("name", [name for name in options("task") if name not in {*EMBEDDED, *OWN}])
 def test_every_task_on_real_data_names_the_data_folder_where_there_is_none(tmp_path, name):
     rows = ["task.dataset.rows=" + str(tmp_path / "nowhere")] if name.endswith("_rows") else []
-    with pytest.raises(
-        UserError, match=rf"{tmp_path}.*(python -m scripts\.data|task\.dataset\.rows|task\.sentences\.file)"
-    ):
+    named = r"(python -m scripts\.data|task\.dataset\.rows|task\.sentences\.file|DOMAIN/CLASS)"
+    with pytest.raises(UserError, match=rf"{tmp_path}.*{named}"):
         _ = Job(composed([f"task={name}", f"data_root={tmp_path / 'nowhere'}", *rows]), LABELS).identity
 
 

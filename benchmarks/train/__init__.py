@@ -1,0 +1,1 @@
+"""Fine-tuning of CLIP's vision tower: CLIPood, and the alignment losses and label smoothing of AlignCLIP."""
