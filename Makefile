@@ -11,9 +11,10 @@ RELEASED ?=
 BACKBONE ?=
 TASKS ?=
 ARGS ?=
+WORKERS ?= 2
 SUBSET = $(if $(LIMIT),task.limit=$(LIMIT))
 EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form table_attention table_unleash \
-  table_combinations table_readouts table_regions sweep_alpha_sigma sweep_layers
+  table_combinations table_readouts table_regions table_lift sweep_alpha_sigma sweep_layers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed train-tiny clean
@@ -44,10 +45,10 @@ smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three t
 	  '  falip data check                        what real data and weights there are, and how to get them'
 
 test: $(READY) ## Runs the checks, in under five minutes
-	$(VENV)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: $(READY) ## Runs the checks that do not fit there
-	$(VENV)/python -m pytest -m slow --timeout 1800 $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/python -m pytest -m slow --timeout 1800 -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(READY) ## Style and types
 	$(VENV)/ruff check .

@@ -23,7 +23,7 @@ class Command:
 
 
 COMMANDS = {
-    "look": Command("falip.__main__", "scores of texts for regions of one picture, and what the model saw"),
+    "look": Command("benchmarks.look", "scores of texts for regions of one picture, and what the model saw"),
     "list": Command("benchmarks.listing", "the prompts, backbones, tasks, texts and experiments that there are"),
     "validate": Command("benchmarks.validate", "checks a configuration and its data, and shows samples as a picture"),
     "run": Command("benchmarks.__main__", "one evaluation: falip run task=rec/shapes prompt=foveal"),
@@ -31,6 +31,9 @@ COMMANDS = {
     "reproduce": Command("benchmarks.reproduce", "the tables of the papers on real data, beside the published figures"),
     "published": Command("benchmarks.published.__main__", "every published figure with the command that makes ours"),
     "backbones": Command("benchmarks.backbones", "every backbone: grid, layers, where its weights come from"),
+    "align": Command(
+        "benchmarks.align", "fine-tunes a tower on a task as CLIPood and AlignCLIP do, into a backbone folder"
+    ),
     "data": Command("scripts.data", "fetches data sets and weights, and says what is there"),
     "status": Command("benchmarks.status", "which runs are complete, partial, failed or missing"),
     "tables": Command("benchmarks.tables.__main__", "tables of finished runs, as CSV, Markdown and LaTeX"),

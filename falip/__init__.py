@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from falip.errors import UserError
     from falip.foveal import foveal_bias
     from falip.geometry import Geometry
+    from falip.picture.show import show
     from falip.prompts import (
         FGVP,
         Alpha,
@@ -88,6 +89,7 @@ _HOMES = {
     "load_backbone": "falip.backbone",
     "relations": "falip.relations",
     "score": "falip.scoring",
+    "show": "falip.picture.show",
 }
 
 __all__ = [
@@ -134,6 +136,7 @@ __all__ = [
     "relations",
     "runs",
     "score",
+    "show",
 ]
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,25 +18,33 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from falip.backbone import Backbone
-    from falip.picture.page import Block
+    from falip.picture.inputs import MorePrompts
     from falip.picture.table import Scored
     from falip.regions import Region
     from falip.views import Prompt
 
 EXAMPLE = """example:
-  python -m falip kitchen.jpg --box 40,60,220,300 --text "a photo of a cup" --text "a photo of a plate" \\
+  {program} kitchen.jpg --box 40,60,220,300 --text "a photo of a cup" --text "a photo of a plate" \\
       --prompt falip,red_circle --out kitchen_attention.png
 
-Scores of every text for each region, under plain CLIP and under each prompt, and with --out one picture: what the model
-sees, the foveal mask, and the CLS attention before and after, as the mean of the masked layers and for each head."""
+Scores of every text for each region, under plain CLIP and under each prompt, and with --out a page: all scores on one
+axis, and for each prompt what the model sees, the foveal mask, and the attention before and after."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0, or 2 if the user must mend something."""
-    arguments = _parser().parse_args(argv)
+def main(
+    argv: Sequence[str] | None = None, program: str = "python -m falip", more: Callable[[], MorePrompts] | None = None
+) -> int:
+    """0, or 2 if the user must mend something.
+
+    Args:
+        argv: The arguments; those of the process if None.
+        program: What the help calls the command.
+        more: Gives prompts beside those that the library has names for.
+    """
+    arguments = _parser(program, more is not None).parse_args(argv)
     with _warnings_shown():
         try:
-            _run(arguments)
+            _run(arguments, more() if more else None)
         except UserError as error:
             sys.stderr.write(f"error: {printable(str(error))}\n")
             return 2
@@ -62,13 +70,38 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str, more: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m falip",
+        prog=program,
         description="Shows how CLIP scores texts for regions of a picture, with and without visual prompts.",
-        epilog=EXAMPLE,
+        epilog=EXAMPLE.replace("{program}", program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _add_regions(parser)
+    parser.add_argument("--text", action="append", default=[], required=True, help="a text to score; may be repeated")
+    parser.add_argument(
+        "--prompt",
+        default="falip",
+        help="prompts, separated by commas: plain, crop, blur, red_circle, shade, grayscale, foveal (or falip), and "
+        "read-outs: maskclip, sclip, naclip, clearclip, surgery, roi_align, text_region, mask_inversion ...; "
+        + ("every other of `falip list prompts`; " if more else "")
+        + "+ joins two in one view, as in red_circle+foveal (%(default)s)",
+    )
+    parser.add_argument(
+        "--backbone",
+        help="tiny (embedded), a hub id such as openai/clip-vit-base-patch16, or a folder (the best CLIP of OpenAI in the "
+        "hub's cache, else tiny)",
+    )
+    parser.add_argument("--out", type=Path, help="write the page here (.png, .pdf, .svg), and more as NAME-2 and so on")
+    parser.add_argument("--heads", action="store_true", help="draw each head, which a page of one block does by itself")
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--alpha", type=float, default=0.2, help="largest value of the foveal mask (%(default)s)")
+    parser.add_argument("--sigma", type=float, default=100.0, help="its standard deviation in tokens (%(default)s)")
+    parser.add_argument("--layers", type=int, default=4, help="it is added in the last so many layers (%(default)s)")
+    return parser
+
+
+def _add_regions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, help="a picture file; it is turned as its EXIF data say")
     parser.add_argument(
         "--box", action="append", default=[], metavar="x0,y0,x1,y1", help="a region in pixels; may be repeated"
@@ -87,30 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--megapixels", type=float, default=MEGAPIXELS, help="the largest picture that is decoded (%(default)s)"
     )
-    parser.add_argument("--text", action="append", default=[], required=True, help="a text to score; may be repeated")
-    parser.add_argument(
-        "--prompt",
-        default="falip",
-        help="prompts, separated by commas: plain, crop, blur, red_circle, shade, grayscale, foveal (or falip), and "
-        "read-outs: maskclip, sclip, naclip, clearclip, surgery, roi_align, text_region, mask_inversion ...; "
-        "+ joins two in one view, as in red_circle+foveal (%(default)s)",
-    )
-    parser.add_argument(
-        "--backbone",
-        default="tiny",
-        help="tiny (embedded), a hub id such as openai/clip-vit-base-patch16, or a folder (%(default)s)",
-    )
-    parser.add_argument("--out", type=Path, help="write the picture here (.png, .pdf, .svg)")
-    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
-    parser.add_argument("--alpha", type=float, default=0.2, help="largest value of the foveal mask (%(default)s)")
-    parser.add_argument("--sigma", type=float, default=100.0, help="its standard deviation in tokens (%(default)s)")
-    parser.add_argument("--layers", type=int, default=4, help="it is added in the last so many layers (%(default)s)")
-    return parser
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace, more: MorePrompts | None) -> None:
     # Imported here, so that --help answers at once.
-    from falip.backbone import load_backbone
+    from falip.picture.content import scores_of
     from falip.picture.inputs import check_texts, picture_reader, read_boxes, read_mask, read_prompts
     from falip.prompts import Foveal
 
@@ -124,52 +138,43 @@ def _run(arguments: argparse.Namespace) -> None:
         raise UserError(f"No region of {arguments.image} is given. Add --box x0,y0,x1,y1 or --mask FILE.")
     if not arguments.sigma > 0:
         raise UserError(f"--sigma {arguments.sigma}: give a number above 0.")
-    prompts = read_prompts(arguments.prompt, Foveal(arguments.alpha, arguments.sigma, arguments.layers))
-    backbone = load_backbone(arguments.backbone)
-    scored = _scored(arguments, backbone, image, regions, prompts)
+    prompts = read_prompts(arguments.prompt, Foveal(arguments.alpha, arguments.sigma, arguments.layers), more)
+    backbone, name = _backbone(arguments)
+    scored = scores_of(backbone, name, image, regions, prompts, arguments.text, printable(str(arguments.image)))
     sys.stdout.write((json.dumps(scored.json(), indent=1, ensure_ascii=False) if arguments.json else scored.text()) + "\n")
     if arguments.out:
-        _draw(arguments, backbone, image, regions, prompts, scored)
-        sys.stderr.write(f"wrote {arguments.out}\n")
+        _draw(arguments, backbone, image, list(regions.values()), prompts, scored)
 
 
-def _scored(
-    arguments: argparse.Namespace,
-    backbone: Backbone,
-    image: Image.Image,
-    regions: dict[str, Region],
-    prompts: dict[str, Prompt],
-) -> Scored:
-    from falip.picture.table import Scored
-    from falip.prompts import Plain
-    from falip.scoring import score
+def _backbone(arguments: argparse.Namespace) -> tuple[Backbone, str]:
+    """The backbone that is named, or the best that is here, and what it is called; its limits are warned of."""
+    from falip.backbone import load_backbone
+    from falip.picture.backbones import best_here, warnings
 
-    texts = arguments.text
-    scores = {
-        name: score(backbone, image, list(regions.values()), prompt, texts).tolist()
-        for name, prompt in ({"plain": Plain()} | prompts).items()
-    }
-    return Scored(printable(str(arguments.image)), arguments.backbone, list(regions), texts, scores)
+    name, revision = (arguments.backbone, None) if arguments.backbone else best_here()
+    if not arguments.backbone:
+        sys.stderr.write(f"backbone: {name}, the best that is here; --backbone names another\n")
+    backbone = load_backbone(name, revision=revision)
+    for words in warnings(backbone, arguments.text):
+        logging.getLogger("falip").warning("%s", words)
+    return backbone, name
 
 
 def _draw(
     arguments: argparse.Namespace,
     backbone: Backbone,
     image: Image.Image,
-    regions: dict[str, Region],
-    prompts: dict[str, Prompt],
+    regions: Sequence[Region],
+    prompts: Mapping[str, Prompt],
     scored: Scored,
 ) -> None:
-    from falip.picture.page import Block, block_title, draw
-    from falip.picture.study import studies
+    from falip.picture.content import content_of
+    from falip.picture.page import write
 
-    settings = {"alpha": arguments.alpha, "sigma": f"{arguments.sigma:g} tokens"}
-    blocks: list[Block] = []
-    for name, prompt in prompts.items():
-        for i, study in enumerate(studies(backbone, image, list(regions.values()), prompt)):
-            title = block_title(scored.regions[i], name, study, settings)
-            blocks.append(Block(title, study, scored.texts, scored.scores["plain"][i], scored.scores[name][i]))
-    draw(image, blocks, f"{printable(arguments.image.name)} seen by {arguments.backbone}", arguments.out)
+    heading = f"{printable(arguments.image.name)} seen by {scored.backbone}"
+    content = content_of(backbone, image, regions, prompts, scored, heading, arguments.heads or None)
+    for path in write(content, arguments.out):
+        sys.stderr.write(f"wrote {path}\n")
 
 
 if __name__ == "__main__":

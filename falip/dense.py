@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Blocks(Protocol):
+class Values(Protocol):
     """The last layers of a ViT, and the tokens of some pictures that enter them; token 0 is CLS."""
 
     @property
@@ -41,16 +41,8 @@ class Blocks(Protocol):
         """The stream on entering a layer that the read-out asked for, (pictures, tokens, width)."""
         ...
 
-    def heads(self, layer: int) -> Heads:
-        """Queries, keys and values of that layer, after its first norm."""
-        ...
-
     def value(self, layer: int) -> Tensor:
         """The values of that layer alone, (pictures, heads, tokens, head size)."""
-        ...
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
-        """softmax(query key^T / sqrt(head size) + added) value, the heads side by side: (pictures, tokens, width)."""
         ...
 
     def output(self, layer: int, mixed: Tensor) -> Tensor:
@@ -63,6 +55,18 @@ class Blocks(Protocol):
 
     def embed(self, hidden: Tensor) -> Tensor:
         """(..., D): the projection of the tower's last norm of (..., width)."""
+        ...
+
+
+class Blocks(Values, Protocol):
+    """The same with the attention of the patches to each other."""
+
+    def heads(self, layer: int) -> Heads:
+        """Queries, keys and values of that layer, after its first norm."""
+        ...
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
+        """softmax(query key^T / sqrt(head size) + added) value, the heads side by side: (pictures, tokens, width)."""
         ...
 
     def for_gradients(self) -> Blocks:

@@ -13,7 +13,9 @@ from falip.regions import ImageSize, Region
 
 Resize = Literal["squash", "crop", "pad"]
 MaskForm = Literal["cls_row", "all_rows", "diagonal"]
-Ability = Literal["cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense", "gradients"]
+Ability = Literal[
+    "cls_row", "all_rows", "diagonal", "per_head", "interventions", "alpha", "dense", "patch_attention", "gradients"
+]
 ALPHA_ABILITIES: frozenset[Ability] = frozenset(get_args(Ability))
 VIT_ABILITIES: frozenset[Ability] = ALPHA_ABILITIES - {"alpha"}
 _WORDS: dict[str, str] = {
@@ -24,6 +26,7 @@ _WORDS: dict[str, str] = {
     "interventions": "interventions inside the attention",
     "alpha": "an alpha channel",
     "dense": "read-outs of dense features",
+    "patch_attention": "attention of the patches to each other in the last layer",
     "gradients": "gradients of its scores",
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -116,6 +116,38 @@ class PictureReader:
                 f"{name} has {size[0]} x {size[1]} pixels, {found:.4g} megapixels, and at most {self.megapixels:g} are "
                 f"decoded. Make it smaller, or raise {self.setting}"
             )
+
+
+def as_picture(given: Any) -> Image.Image:
+    """A picture from what can only mean one: itself, the path of a file, or an array.
+
+    Args:
+        given: A picture of Pillow, as it is; a path, whose picture is turned as its EXIF data say, as viewers show it; or a
+            uint8 array (height, width, 3), (height, width, 4) or (height, width).
+
+    Raises:
+        UserError: If the file cannot be read, or it is something else; the message says what to give.
+    """
+    if isinstance(given, Image.Image):
+        return given
+    if isinstance(given, str | Path):
+        return PictureReader(upright=True).picture(Path(given).expanduser())
+    if not isinstance(given, np.ndarray):
+        raise UserError(
+            f"The image has type {type(given).__name__}; falip takes a picture of Pillow, the path of a file, or a uint8 "
+            "array of shape (height, width, 3)."
+        )
+    if given.dtype == np.uint8 and (given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))) and given.size:
+        return as_rgb(Image.fromarray(given))
+    mend = ""
+    if given.ndim == 3 and given.shape[0] in (3, 4) and given.shape[2] not in (3, 4):
+        mend = " Its channels come first: give array.transpose(1, 2, 0)."
+    elif given.dtype.kind == "f":
+        mend = " Where its numbers run from 0 to 1, give (255 * array).round().astype('uint8')."
+    raise UserError(
+        f"The image is an array of type {given.dtype} and shape {given.shape}; give uint8 of shape (height, width, 3)."
+        f"{mend}"
+    )
 
 
 def as_rgb(image: Image.Image, name: str = "The image") -> Image.Image:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,18 @@ class Region:
         box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
         return Region((box,), pixels)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its boxes, and its mask as a small picture."""
+        from falip.picture.inline import mask_tag
+
+        boxes = "; ".join(f"({', '.join(f'{value:g}' for value in box)})" for box in self.boxes)
+        words = f"Region: {'box' if len(self.boxes) == 1 else f'{len(self.boxes)} boxes'} {boxes} in pixels"
+        if self.mask is None:
+            return f"<div>{words}</div>"
+        height, width = self.mask.shape
+        inside = f"mask of {int(self.mask.sum())} pixels in {width} × {height}"
+        return f"<div>{words}, {inside}<br>{mask_tag(self.mask)}</div>"
+
     @property
     def box(self) -> Box:
         """The smallest box that holds the whole region."""
@@ -120,6 +133,74 @@ class Region:
                 "(x0, y0, x1, y1) in pixels."
             )
         return self if kept == self.boxes else Region(kept, self.mask)
+
+
+def as_regions(given: Any, image_size: ImageSize) -> Sequence[Region]:
+    """Regions from what can only mean regions.
+
+    Args:
+        given: Regions, boxes of four numbers and masks, in a list or one alone; or an array of boxes (regions, 4) or masks
+            (regions, height, width).
+        image_size: (width, height) of the image, which tells masks from boxes.
+
+    Raises:
+        UserError: If it is something else; the message says what to give.
+    """
+    if isinstance(given, Region):
+        return [given]
+    if isinstance(given, list | tuple):
+        if all(isinstance(one, Region) for one in given):
+            return given
+        return [_one_region(given)] if _is_box(given) else [_one_region(one) for one in given]
+    if isinstance(given, str | bytes | Mapping) or not _is_array(given):
+        raise _no_region(given)
+    array, mask_shape = np.asarray(given), image_size[::-1]
+    if array.ndim == 1 or (array.ndim == 2 and (array.dtype == bool or array.shape == mask_shape)):
+        return [_one_region(array)]
+    if array.ndim == 3 or (array.ndim == 2 and array.shape[1] == 4):
+        return [_one_region(one) for one in array]
+    raise UserError(
+        f"An array of shape {array.shape} names no regions: give boxes of shape (regions, 4), or masks of the shape of the "
+        f"image, {mask_shape}."
+    )
+
+
+def _one_region(given: Any) -> Region:
+    if isinstance(given, Region):
+        return given
+    if _is_box(given):
+        return Region.from_box(*(float(value) for value in given))
+    if _is_array(given) and np.asarray(given).ndim == 2:
+        return Region.from_mask(np.asarray(given))
+    raise _no_region(given)
+
+
+def _is_box(given: Any) -> bool:
+    """Whether it is four numbers."""
+    if not isinstance(given, list | tuple) and not (_is_array(given) and np.asarray(given).ndim == 1):
+        return False
+    values = list(given)
+    return len(values) == 4 and all(_is_number(value) for value in values)
+
+
+def _is_array(given: Any) -> bool:
+    """Whether numpy makes an array of it: its own, a tensor, a picture."""
+    return hasattr(given, "__array__") or hasattr(given, "__array_interface__")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is one number; that of an array or tensor without axes is one too."""
+    if isinstance(value, list | tuple):
+        return False
+    found = np.asarray(value)
+    return found.ndim == 0 and found.dtype.kind in "iuf"
+
+
+def _no_region(given: Any) -> UserError:
+    return UserError(
+        f"A region is four numbers (x0, y0, x1, y1) in pixels, a mask of shape (height, width), or a falip.Region, and got "
+        f"{reprlib.repr(given)} of type {type(given).__name__}."
+    )
 
 
 def clip_box(box: Box, image_size: ImageSize) -> Box:

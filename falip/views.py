@@ -15,7 +15,8 @@ from PIL import Image
 from falip.dense import Reading, check_reading
 from falip.errors import UserError
 from falip.geometry import Ability, Geometry, MaskForm
-from falip.regions import Region
+from falip.reading import as_picture
+from falip.regions import Region, as_regions
 from falip.surgery import AttentionChange
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Combine = Literal["sum", "max"]
 Sharing = Literal["exact", "frozen", "none"]
+PICTURES_SHOWN = 8  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class Component:
         alpha: For each view the map of the alpha channel of a tower that has one, 0 to 1, (height, width) of its picture;
             None for a view that looks at all of it, and for a component whose views all do.
         reading: What becomes the embedding of each view; None for the pooled token.
+        scaled: Whether its pictures are the whole picture in another size, and not cut out of it.
     """
 
     name: str
@@ -124,6 +127,7 @@ class Component:
     preparation: Preparation | None = None
     alpha: tuple[np.ndarray | None, ...] | None = None
     reading: Reading | None = None
+    scaled: bool = False
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -142,6 +146,18 @@ class Component:
         """Its read-out, where what that gives is no embedding and it makes the scores itself; else None."""
         readout: Any = self.reading.readout if self.reading else None
         return readout if hasattr(readout, "scores") else None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is done beside showing its pictures, in words."""
+        words = [f"{bias.form} bias in layers {list(bias.layers)}" for bias in self.biases]
+        if self.intervention:
+            words.append(f"{type(self.intervention.change).__name__} in layers {list(self.intervention.layers)}")
+        if self.alpha is not None:
+            words.append("alpha channel")
+        if self.reading:
+            words.append(f"read by {self.reading.readout.name}")
+        return tuple(words)
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -212,6 +228,19 @@ class Views:
     keys: tuple[tuple[bytes, ...], ...] | None = None
     weights: tuple[float, ...] | None = None
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its pictures, small, and what each component does to the attention."""
+        from falip.picture.inline import picture_tag, table
+
+        pictures = "".join(picture_tag(image, f"picture {i}") for i, image in enumerate(self.images[:PICTURES_SHOWN]))
+        more = len(self.images) - PICTURES_SHOWN
+        rows = [
+            (c.name, f"{len(c.image_index)} views", f"pictures {sorted(set(c.image_index))}", *c.told)
+            for c in self.components
+        ]
+        how = f"scores combined by {self.combine}" if len(self.components) > 1 else ""
+        return f"<div>{pictures}{f' and {more} more' if more > 0 else ''}{table(rows)}{how}</div>"
+
     def __len__(self) -> int:
         """Number of regions."""
         return len(self.components[0].image_index)
@@ -240,10 +269,18 @@ class Prompt(Protocol):
 def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
     """The views of a prompt, for an image and regions that any prompt can take, and a tower that can do what they ask.
 
+    Args:
+        prompt: A prompt.
+        image: A picture, or what `falip.reading.as_picture` takes for one.
+        regions: Regions of it, or what `falip.regions.as_regions` takes for some.
+        geometry: Of the tower.
+
     Raises:
         UserError: If there is no region, the image is neither RGB nor a depth map (mode "F"), or the prompt asks for what
             the tower cannot do.
     """
+    image = as_picture(image)
+    regions = as_regions(regions, image.size)
     if not len(regions):
         raise UserError("There is no region to look at: give at least one falip.Region.")
     if image.mode not in ("RGB", "F"):
@@ -251,6 +288,8 @@ def make_views(prompt: Prompt, image: Image.Image, regions: Sequence[Region], ge
     if "transparency" in image.info:  # left over from the file; edits of the picture would take it for a colour to hide
         image = image.copy()
         del image.info["transparency"]
+    if not callable(prompt) or isinstance(prompt, type):
+        raise UserError(f"{prompt!r} is no prompt. Give an object such as falip.Foveal() or falip.RedCircle().")
     views = prompt(image, regions, geometry)
     for component in views.components:
         geometry.check(component.name, component.needs)

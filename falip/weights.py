@@ -287,6 +287,13 @@ def cached_folder(weights: Weights) -> Path | None:
         return None
 
 
+def cached_revisions(name: str) -> list[str]:
+    """The commits of a hub id that the hub's cache has files of, the one that its main branch means first."""
+    main = _commit(name, None)
+    found = sorted(path.name for path in (_cache(name) / "snapshots").glob("*"))
+    return sorted(found, key=lambda commit: commit != main)
+
+
 def _commit(name: str, revision: str | None) -> str:
     """The commit that a revision of a hub id means in the hub's cache, or "" where it is not there."""
     if revision and len(revision) == 40 and set(revision) <= set("0123456789abcdef"):

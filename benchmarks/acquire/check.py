@@ -18,12 +18,16 @@ DEFAULT_BACKBONE = "openai/clip-vit-base-patch16"
 COMMAND = "python -m scripts.data"
 
 
+SENTENCES_FILE = Path("pointclip_v2") / "best_param.py"
+SENTENCES_SOURCE = "zeroshot_cls/trainers/best_param.py of github.com/yangyangyang127/PointCLIP_V2"
+
+
 @dataclass(frozen=True)
 class Need:
     """A data set, "weights" or "masks", that a table is computed from.
 
     Attributes:
-        name: A name of `RECIPES`, "weights" or "masks".
+        name: A name of `RECIPES`, "weights", "masks", or "sentences" for those that PointCLIP V2 searched.
         splits: The splits of it, where it has several; empty for all.
         backbone: For weights, the repository on the hub.
         of: For masks of detected boxes, the data set that they are of.
@@ -156,6 +160,10 @@ def _missing(need: Need, root: Path, memory: dict[str, State]) -> Missing | None
         state = memory.setdefault(need.backbone, weights_state(need.backbone, root))
         command = f"{COMMAND} weights --backbone {need.backbone}{suffix}"
         return None if state.complete else Missing(need.backbone, command, _reason(state))
+    if need.name == "sentences":
+        place = root / SENTENCES_FILE
+        command = f"(by hand) put {SENTENCES_SOURCE} at {place}"
+        return None if place.is_file() else Missing("sentences of PointCLIP V2", command, "not there")
     if need.name == "masks":
         lacking = [split for split in need.splits if not masks_file(root, need.of, split, "detected").is_file()]
         command = f"{COMMAND} masks {need.of} --split {lacking[0]}{suffix}" if lacking else ""

@@ -161,14 +161,17 @@ def write_masks(
         UserError: If the file was begun or made with another header, or a picture is missing or broken.
     """
     wanted, partial = [image for image in images if image[2]], path.with_name(f"{path.name}.partial")
-    if path.exists():
-        _kept_lines(path, header)
+    begun = [one for one in (partial, path) if one.exists()]
+    kept = {line["image_id"]: line for one in begun for line in _kept_lines(one, header)}
+    if path.exists() and all(image[0] in kept for image in wanted):
         say(f"{path} is whole; nothing to do")
         return
-    kept = _kept_lines(partial, header) if partial.exists() else []
-    done, reader = {line["image_id"] for line in kept}, picture_reader(MEGAPIXELS, mend)
+    done, reader = set(kept), picture_reader(MEGAPIXELS, mend)
+    # In one step, so that a kill here loses no mask that is made.
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text("".join(f"{json.dumps(line)}\n" for line in [header, *kept]))
+    fresh = path.with_name(f"{path.name}.begun")
+    fresh.write_text("".join(f"{json.dumps(line)}\n" for line in [header, *kept.values()]))
+    fresh.replace(partial)
     with partial.open("a") as file:
         for number, (image_id, picture, boxes) in enumerate(wanted, start=1):
             if image_id in done:

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmarks.acquire.check import SENTENCES_SOURCE
 from benchmarks.data.files import read_json, readable, shown
 from falip.errors import UserError
 
-MEND = "zeroshot_cls/trainers/best_param.py of github.com/yangyangyang127/PointCLIP_V2"
 _OTHER = "Point task.sentences.file=... at the file."
 
 
@@ -53,7 +53,7 @@ class ClassSentences(Mapping[str, Any]):
 
     @property
     def _mend(self) -> str:
-        return f"Put {MEND} there, or set task.sentences.file=FILE." if self.entry is not None else _OTHER
+        return f"Put {SENTENCES_SOURCE} there, or set task.sentences.file=FILE." if self.entry is not None else _OTHER
 
     def _released(self, entry: str) -> dict[str, Any]:
         """Lists `ENTRY_test_prompts`, in label order, and `ENTRY_test_weights` (trainers/best_param.py)."""

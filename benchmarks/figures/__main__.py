@@ -1,4 +1,4 @@
-"""Draws one figure as PNG and PDF: `python -m benchmarks.figures attention|depth_maps|heads|examples`."""
+"""Draws one figure as PNG and PDF: `python -m benchmarks.figures attention|depth_maps|heads|examples|lift`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ FIGURES = {
     "heads": "how much each head's output changes under a prompt, by layer",
     "examples": "referring expressions: what plain CLIP, a red circle and a foveal mask decide",
 }
+OF_RUNS = {"lift": "attention on the answer's region against accuracy, of runs with metrics.attention=true"}
 FORMATS = ("png", "pdf")
 log = logging.getLogger("benchmarks.figures")
 
@@ -45,33 +46,46 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.figures",
-        description="Draws a figure as PNG and PDF from the embedded benchmark.",
-        epilog="figures:\n" + "\n".join(f"  {name:<11}{words}" for name, words in FIGURES.items()),
+        description="Draws a figure as PNG and PDF, from the embedded benchmark or from runs.",
+        epilog="figures:\n" + "\n".join(f"  {name:<11}{words}" for name, words in (FIGURES | OF_RUNS).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("figure", choices=FIGURES, metavar="figure", help=", ".join(FIGURES))
+    names = [*FIGURES, *OF_RUNS]
+    parser.add_argument("figure", choices=names, metavar="figure", help=", ".join(names))
     parser.add_argument("--backbone", default="tiny", help="tiny, a hub id or a folder (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/figures"), help="folder (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first scene or solid (%(default)s)")
     parser.add_argument(
         "--scenes", type=int, default=40, help="scenes that heads averages over and examples picks from (%(default)s)"
     )
+    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs, for lift (%(default)s)")
+    parser.add_argument("--experiment", help="only runs that this experiment asked for, for lift")
     parser.add_argument("--dpi", type=int, default=110, help="resolution of the PNG (%(default)s)")
     parser.add_argument("--palette", action="store_true", help="a PNG of 256 colours, about a third of the size")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    figure = _of_runs(arguments) if arguments.figure in OF_RUNS else _of_scenes(arguments)
+    for ending in FORMATS:
+        path = arguments.out / f"{arguments.figure}.{ending}"
+        write_atomically(path, partial(_save, figure, ending, arguments.dpi, arguments.palette))
+        log.info("wrote %s", path)
+
+
+def _of_runs(arguments: argparse.Namespace) -> Figure:
+    from benchmarks.figures import lift
+
+    return lift.draw(arguments.runs, arguments.experiment)
+
+
+def _of_scenes(arguments: argparse.Namespace) -> Figure:
     from falip import load_backbone
 
     if arguments.first < 0 or arguments.scenes < 1:
         raise UserError("--first counts from 0, and --scenes is at least 1.")
     draw = _drawing(arguments.figure)
-    figure = draw(load_backbone(arguments.backbone), arguments.first, arguments.scenes)
-    for ending in FORMATS:
-        path = arguments.out / f"{arguments.figure}.{ending}"
-        write_atomically(path, partial(_save, figure, ending, arguments.dpi, arguments.palette))
-        log.info("wrote %s", path)
+    return draw(load_backbone(arguments.backbone), arguments.first, arguments.scenes)
 
 
 def _save(figure: Figure, ending: str, dpi: int, palette: bool, path: Path) -> None:

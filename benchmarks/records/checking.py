@@ -14,8 +14,11 @@ from falip.errors import UserError
 _DECIDED = ("prediction", "correct", "score", "margin", "rank", "oracle", "chance", "ties", "tie_accuracy", "dropped")
 # What is needed to work decisions out again, and what is compared then.
 CHECKED = ("id", "group", "candidates", "target", *_DECIDED, "scores", "candidate_correct", "status")
+_ROUNDING = 1e-4  # of a sum of float32 weights
 # What relations can be worked out again from; the decision itself follows from the scores beside it, without a parser.
 RELATED = ("texts", "text_scores", "boxes", "image_size")
+# How much of the attention lies on the answer's region, where that was measured.
+ATTENDED = ("attention_on_target", "attention_by_head", "region_share")
 
 
 def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
@@ -72,6 +75,29 @@ def check_relations(records: pa.Table, paths: NDArray[np.object_]) -> None:
     _first(paths, records, wrong, "it has not a score of each candidate under each text that relations ask for")
     wrong = boxes.misfits(np.where(asked > 0, candidates, 0), np.full(len(records), 4))
     _first(paths, records, wrong | (np.diff(size) != np.where(asked > 0, 2, 0)), "it has not the box of each candidate")
+
+
+def check_attention(records: pa.Table, paths: NDArray[np.object_]) -> None:
+    """Looks whether what is said of attention are shares, all there or none.
+
+    Args:
+        records: With the columns `ATTENDED`, and the id.
+        paths: The file of each record, for the message.
+
+    Raises:
+        UserError: If something is lacking or no share; it names the file and the query.
+    """
+    if not len(records):
+        return
+    on_target, share = (records[name].to_numpy().astype(np.float64) for name in ("attention_on_target", "region_share"))
+    heads, starts = ragged(records["attention_by_head"])
+    strange = np.repeat(np.arange(len(records)), np.diff(starts))[~((heads >= 0) & (heads <= 1 + _ROUNDING))]
+    wrong = np.zeros(len(records), bool)
+    wrong[strange] = True
+    measured = ~np.isnan(on_target)
+    wrong |= (np.isnan(share) == measured) | ((np.diff(starts) > 0) != measured)
+    wrong |= measured & ~((on_target >= 0) & (on_target <= 1 + _ROUNDING) & (share > 0) & (share <= 1))
+    _first(paths, records, wrong, "what it says of attention are no shares")
 
 
 @dataclass(frozen=True)

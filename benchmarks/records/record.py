@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.records.checking import CHECKED, RELATED, check_decisions, check_relations, is_scored, texts
+from benchmarks.records.checking import (
+    ATTENDED,
+    CHECKED,
+    RELATED,
+    check_attention,
+    check_decisions,
+    check_relations,
+    is_scored,
+    texts,
+)
 from falip.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3  # since 2 each part says whose it is, since 3 it has the texts that relations ask for
+SCHEMA_VERSION = 3  # since 2 each part says whose it is, since 3 it has what relations ask for, and attention
 _RUN_ID = b"run_id"
 _STAND_IN = "/unscored-"  # in the id of a record that stands for a query of a sample that could not be loaded
 _AGAIN = "give the command of its run again, which does the rest"
@@ -61,6 +70,11 @@ class Record:
         text_scores: For each of them the score of every candidate, components and backbones combined, dropped or not.
         boxes: The candidates (x0, y0, x1, y1) in pixels.
         image_size: (width, height) in pixels.
+        attention_on_target: With `metrics.attention` the share of the pooled token's attention that lies on the answer's
+            region, 0 to 1: mean over the last four layers, their heads, components and backbones; NaN where it was not
+            measured, the answer has no region, or the view is a read-out.
+        attention_by_head: The same for each head, of several backbones one after the other; empty without it.
+        region_share: The region's share of the patches, 0 to 1; 1 where a view shows the region alone; NaN without it.
     """
 
     id: str
@@ -91,6 +105,9 @@ class Record:
     text_scores: tuple[tuple[float, ...], ...] = ()
     boxes: tuple[tuple[float, ...], ...] = ()
     image_size: tuple[int, ...] = ()
+    attention_on_target: float = float("nan")
+    attention_by_head: tuple[float, ...] = ()
+    region_share: float = float("nan")
 
 
 def unscored(sample: str, queries: int, regions: int, error: str) -> list[Record]:
@@ -154,10 +171,13 @@ RECORD_SCHEMA = pa.schema(
         ("text_scores", pa.list_(pa.list_(pa.float32()))),
         ("boxes", pa.list_(pa.list_(pa.float64()))),
         ("image_size", pa.list_(pa.int32())),
+        ("attention_on_target", pa.float32()),
+        ("attention_by_head", pa.list_(pa.float32())),
+        ("region_share", pa.float32()),
     ],
 )
-# Parts of the schema versions 1 and 2 know no relations: what those are worked out from is empty there.
-_OLD_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in RELATED])
+# Parts of the schema versions 1 and 2 know neither relations nor attention: there what belongs to them is empty, or NaN.
+_OLD_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in (*RELATED, *ATTENDED)])
 assert RECORD_SCHEMA.names == [field.name for field in fields(Record)]
 
 
@@ -219,6 +239,8 @@ def read_table(paths: Iterable[Path], owner: Owner | None = None, columns: Seque
     check_decisions(table, files)
     if set(RELATED) <= set(wanted):
         check_relations(table, files)
+    if set(ATTENDED) <= set(wanted):
+        check_attention(table, files)
     kept = wanted + [name for name in ("id", "group", "status") if name not in wanted]
     return _distinct(table.select(kept)).select(wanted).combine_chunks()
 
@@ -281,8 +303,9 @@ def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
         except _UNREADABLE as error:
             raise _unreadable(path, error) from error
     for name in (name for name in columns if name not in schema.names):
-        empty = pa.array([[]] * len(table), RECORD_SCHEMA.field(name).type)
-        table = table.append_column(RECORD_SCHEMA.field(name), empty)
+        field = RECORD_SCHEMA.field(name)
+        empty: Any = [] if pa.types.is_list(field.type) else float("nan")
+        table = table.append_column(field, pa.array([empty] * len(table), field.type))
     table = table.select(list(columns))
     holes = [name for name in columns if _has_holes(table[name])]
     if holes:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -22,6 +24,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from benchmarks.data.samples import Sample, SampleInfo
 from benchmarks.records.record import Record, unscored
+from benchmarks.run.looking import Looked, with_attention
 from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Workshop
 from benchmarks.run.prefetch import ahead
 from benchmarks.run.runtime import Runtime
@@ -70,6 +73,18 @@ class VariantsFailedError(Exception):
         self.variants, self.reason = tuple(variants), reason
 
 
+class Part(NamedTuple):
+    """Some regions under all prompts, encoded by one backbone.
+
+    Attributes:
+        embeddings: See `Backbone.features`.
+        looked: Where attention is measured, what they attended to.
+    """
+
+    embeddings: Tensor
+    looked: Looked | None
+
+
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """A whole sample, encoded.
@@ -81,6 +96,7 @@ class Encoded:
         layout: Of the components; None without a sample.
         embeddings: For each backbone `Backbone.features`, the regions of all its pictures in their order.
         error: Why it could not be loaded, or "".
+        looked: Where attention is measured for each backbone what the regions' views attended to.
     """
 
     info: SampleInfo
@@ -89,6 +105,7 @@ class Encoded:
     layout: Layout | None = None
     embeddings: tuple[Tensor, ...] = ()
     error: str = ""
+    looked: tuple[Looked, ...] = ()
 
     def names(self, rows: Sequence[int]) -> list[str]:
         """Names of the rows of component scores: for several pictures one for each component and picture."""
@@ -110,6 +127,7 @@ class Evaluation:
     variants: Sequence[Variant]
     runtime: Runtime
     approximation: str = "none"
+    attention: bool = False
     seconds: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
@@ -119,7 +137,8 @@ class Evaluation:
         self._parts = [[_place(prompts, part) for part in _leaves(variant.prompt)] for variant in self.variants]
         regions = max(self._batch // len(prompts), min(self._batch, FEW_REGIONS))
         looking = next((variant.task for variant in self.variants if variant.task), self.task)
-        self._workshop = Workshop(looking, prompts, self.backbones, regions, self.runtime.on_error == "record")
+        keep_going = self.runtime.on_error == "record"
+        self._workshop = Workshop(looking, prompts, self.backbones, regions, keep_going, self.attention)
 
     def run(self, todo: Sequence[int], label: str) -> None:
         """Evaluates the samples of these indices, saving the records of each batch as soon as they are there.
@@ -165,20 +184,20 @@ class Evaluation:
     def _assembled(self, batches: Iterable[list[Piece]]) -> Iterator[list[Encoded]]:
         """The samples that are complete with each batch."""
         pieces: list[Piece] = []
-        embedded: list[list[Tensor]] = []
+        embedded: list[list[Part]] = []
         for batch in batches:
             whole = []
-            for piece, embeddings in zip(batch, self._encoded(batch), strict=True):
+            for piece, parts in zip(batch, self._encoded(batch), strict=True):
                 pieces.append(piece.without_pixels())
-                embedded.append(embeddings)
+                embedded.append(parts)
                 if piece.final:
                     whole.append(_together(pieces, embedded))
                     pieces, embedded = [], []
             yield whole
 
-    def _encoded(self, batch: Sequence[Piece]) -> list[list[Tensor]]:
-        """For each piece and backbone its embeddings (components, regions, D)."""
-        found: list[list[Tensor]] = [[] for _ in batch]
+    def _encoded(self, batch: Sequence[Piece]) -> list[list[Part]]:
+        """For each piece and backbone its embeddings (components, regions, D), and what its views attended to."""
+        found: list[list[Part]] = [[] for _ in batch]
         for b, backbone in enumerate(self.backbones):
             mine = [p for p, piece in enumerate(batch) if piece.views]
             if not mine:
@@ -186,16 +205,24 @@ class Evaluation:
             sizes = [sum(len(part) for part in batch[p].views[b]) for p in mine]
             with self._timed("encode_s"):
                 merged = merge_views([part for p in mine for part in batch[p].views[b]])
-                embedded = self._encode(backbone, merged, batch[mine[0]].layout)
-            for p, part in zip(mine, embedded.split(sizes, dim=1), strict=True):
-                found[p].append(part)
+                embedded, attended = self._encode(backbone, merged, batch[mine[0]].layout)
+            starts = np.cumsum([0, *sizes])
+            for p, part, start in zip(mine, embedded.split(sizes, dim=1), starts, strict=False):
+                looked = None
+                if self.attention:
+                    covered = np.concatenate(batch[p].covered[b], axis=1)
+                    own = [one if one is None else one[start : start + covered.shape[1]] for one in attended]
+                    looked = Looked.of(own, covered)
+                found[p].append(Part(part, looked))
         return found
 
-    def _encode(self, backbone: Backbone, views: Views, layout: Layout | None) -> Tensor:
+    def _encode(self, backbone: Backbone, views: Views, layout: Layout | None) -> tuple[Tensor, list[Tensor | None]]:
         sharing: Sharing = "frozen" if self.approximation == "frozen" else self.runtime.sharing  # pyright: ignore[reportAssignmentType]
         while True:
             try:
-                return backbone.features(views, sharing, self._batch)
+                if self.attention:
+                    return backbone.attended_features(views, sharing, self._batch)
+                return backbone.features(views, sharing, self._batch), []
             except torch.OutOfMemoryError:
                 if self._batch == 1:
                     raise
@@ -231,7 +258,9 @@ class Evaluation:
                     records += unscored(one.info.id, one.info.queries, one.info.regions, one.error)
                 else:
                     rows, combine = self._own(v, one)
-                    records += self._records(one, self.variants[v], rows, combine)
+                    mine = self._records(one, self.variants[v], rows, combine)
+                    task = self.variants[v].task or self.task
+                    records += with_attention(mine, one.sample, task, one.looked, rows) if one.looked else mine
                     names = one.names(rows)
             new = [record for record in records if record.group not in self.variants[v].done]
             with self._timed("save_s"):
@@ -284,7 +313,7 @@ class Evaluation:
             self.seconds[stage] += time.monotonic() - started  # pyright: ignore[reportArgumentType]
 
 
-def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Tensor]]) -> Encoded:
+def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Part]]) -> Encoded:
     """One sample from all its pieces; where one of them could not be loaded, none counts.
 
     Views that are equal get the same bits, also where they were encoded in two batches, so that ties are ties in any.
@@ -295,15 +324,17 @@ def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Tensor]]) -> 
         return Encoded(last.info, 0, error=broken.error)
     layout = next((piece.layout for piece in pieces if piece.layout), None)
     parts = [(piece, embeddings) for piece, embeddings in zip(pieces, embedded, strict=True) if piece.views]
-    whole = []
+    whole, looked = [], []
     for b in range(len(parts[0][1])):
-        embeddings = torch.cat([one[b] for _, one in parts], dim=1)
+        embeddings = torch.cat([one[b].embeddings for _, one in parts], dim=1)
+        looked.append([one[b].looked for _, one in parts])
         views = [part for piece, _ in parts for part in piece.views[b]]
         for c in range(len(embeddings)):
             places = first_equal([key for part in views for key in (part.keys or ())[c]])
             embeddings[c] = embeddings[c][places]
         whole.append(embeddings)
-    return Encoded(last.info, last.outside, last.sample, layout, tuple(whole))
+    joined = tuple(Looked.joined(one) for one in looked if None not in one)
+    return Encoded(last.info, last.outside, last.sample, layout, tuple(whole), looked=joined)
 
 
 def _leaves(prompt: Prompt) -> list[Prompt]:

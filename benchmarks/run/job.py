@@ -21,6 +21,7 @@ from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.settings.building import build, checked_arguments
 from benchmarks.settings.identity import classify, describe, kind_of, leaves, run_id
+from benchmarks.settings.measures import Measures
 from benchmarks.settings.sources import changed_sources, source_hashes
 from benchmarks.settings.subset import subset
 from benchmarks.settings.sweep import Asked
@@ -56,6 +57,7 @@ class Job:
         self.runtime = Runtime(**checked_arguments(Runtime, self.resolved["runtime"], "runtime"))
         if self.resolved["approximation"] not in ("none", "frozen"):
             raise UserError(f"approximation={self.resolved['approximation']}: choose from none, frozen.")
+        self.measures = Measures.of(self.resolved)
         self.task = _task(self.resolved["task"], {} if tasks is None else tasks)
         self.prompt = build(self.resolved["prompt"], "prompt")
         self.protocol = TextProtocol(**checked_arguments(TextProtocol, self.resolved["text"], "text"))
@@ -90,6 +92,7 @@ class Job:
             "approximation": self.resolved["approximation"],
             "limit": self.task.limit,
             "limit_seed": LIMIT_SEED if self.task.limit else None,
+            **self.measures.identity,
         }
 
     def _backbone_identity(self, settings: BackboneSettings) -> dict[str, Any]:

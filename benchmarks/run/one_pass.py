@@ -134,7 +134,8 @@ def _evaluated(started: Mapping[Job, tuple[RunTexts, frozenset[str], list[int]]]
     settle()
     variants = [Variant(job.prompt, texts, job.save, done, job.related) for job, (texts, done, _) in started.items()]
     todo = sorted({i for _, _, lacking in started.values() for i in lacking})
-    evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, first.resolved["approximation"])
+    approximation, attention = first.resolved["approximation"], first.measures.attention
+    evaluation = Evaluation(first.task, first.backbones, variants, first.runtime, approximation, attention)
     try:
         evaluation.run(todo, first.title if len(jobs) == 1 else f"{len(jobs)} runs")
     except VariantsFailedError as error:

@@ -14,7 +14,10 @@ from functools import lru_cache
 from itertools import groupby
 from threading import Lock
 
+import numpy as np
+
 from benchmarks.data.samples import Picture, Sample, SampleInfo
+from benchmarks.run.looking import covered_by
 from benchmarks.tasks import Task
 from falip.backbone import Backbone
 from falip.errors import UserError
@@ -80,6 +83,7 @@ class Piece:
         views: For each backbone the views of these regions under all prompts, one `Views` for each picture.
         outside: Regions of the sample that the first backbone's crop does not see.
         error: Why it could not be loaded, or "".
+        covered: Where attention is measured the tokens of the regions in the views, as `views` are.
     """
 
     info: SampleInfo
@@ -89,6 +93,7 @@ class Piece:
     views: list[list[Views]] = field(default_factory=list)
     outside: int = 0
     error: str = ""
+    covered: list[list[np.ndarray]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -122,6 +127,7 @@ class Workshop:
         backbones: What the pictures are prepared for.
         regions: Most regions in a piece, so that the pictures of a thousand are never in memory at once.
         keep_going: Whether a bad sample becomes a piece that says why, and not an exception.
+        attention: Whether to say which tokens of the views show their regions.
     """
 
     task: Task
@@ -129,6 +135,7 @@ class Workshop:
     backbones: Sequence[Backbone]
     regions: int
     keep_going: bool
+    attention: bool = False
     _once: Once = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,11 +177,13 @@ class Workshop:
         whole = {id(picture.image): picture for picture in pictures}
         with shared_filters():
             made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
-        views = [
-            [backbone.prepare(join_views(drawn)) for drawn in pictures]
-            for backbone, pictures in zip(self.backbones, made, strict=True)
-        ]
-        return Piece(info, final, sample, Layout.of(made[0][0]), views, outside)
+        joined = [[join_views(drawn) for drawn in pictures] for pictures in made]
+        covered, views = [], []
+        for backbone, pictures in zip(self.backbones, joined, strict=True):
+            if self.attention:
+                covered.append([covered_by(*one, backbone.geometry) for one in zip(pictures, mine, strict=True)])
+            views.append([backbone.prepare(part) for part in pictures])
+        return Piece(info, final, sample, Layout.of(made[0][0]), views, outside, covered=covered)
 
     def _drawn(self, backbone: Backbone, picture: Picture, whole: Picture) -> list[Views]:
         """The views of each prompt, of a picture with some of its regions."""

@@ -12,7 +12,7 @@ from falip import UserError
 
 # Every leaf of a composed configuration lies under exactly one of these; a test says so. What can move a number is an
 # identity; its value enters the run id through the objects built from it. Paths, places and pace are runtime.
-IDENTITY = ("task", "backbone", "prompt", "text", "approximation")
+IDENTITY = ("task", "backbone", "prompt", "text", "approximation", "metrics")
 RUNTIME = (
     "task.dataset.root",
     "task.dataset.rows",

@@ -22,6 +22,10 @@ again: complete runs are not repeated, begun ones go on.
 """
 
 
+SENTENCES = "_v2"
+"""How tasks end that PointCLIP V2's sentences are asked under."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What `make reproduce` was asked for."""
@@ -79,12 +83,13 @@ class Plan:
         """The data and weights of all sweeps, each once."""
         splits: dict[str, dict[str, None]] = {}
         for sweep in self.sweeps():
-            splits.setdefault(sweep.task.rpartition("/")[2], {}).update(dict.fromkeys(sweep.splits))
+            splits.setdefault(_data_of(sweep), {}).update(dict.fromkeys(sweep.splits))
         several = {"refcoco", "refcoco_plus", "refcocog"}
         data = [Need(name, tuple(of) if name in several else ()) for name, of in splits.items()]
         options = {option for sweep in self.sweeps() for option in sweep.backbones}
         given = any(o.startswith("backbone.alpha_weights=") for o in self.overrides)
         alpha = [Need("alphaclip")] if any(map(takes_alpha_weights, options)) and not given else []
+        data += [Need("sentences")] if any(SENTENCES in sweep.task for sweep in self.sweeps()) else []
         data += [Need("masks", tuple(of), of=name) for name, of in self._masked().items()]
         return data + [Need("weights", backbone=name) for name in self._weights()] + alpha
 
@@ -101,6 +106,11 @@ class Plan:
         options = dict.fromkeys(option for sweep in self.sweeps() for option in sweep.backbones)
         names = named or list(dict.fromkeys(name for option in options for name in backbone_names(option)))
         return [name for name in names if name != "tiny" and not Path(name).is_dir()]
+
+
+def _data_of(sweep: Sweep) -> str:
+    """The name of a sweep's data: PointCLIP V2 looks at those of PointCLIP."""
+    return sweep.task.rpartition("/")[2].removesuffix(SENTENCES)
 
 
 def parser() -> argparse.ArgumentParser:

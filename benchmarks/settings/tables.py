@@ -67,8 +67,10 @@ def _rec(
         yield Sweep(experiment, task, splits, proposals, tuple(backbones), tuple(overrides))
 
 
-def _fgvp(backbone: str, text: str, prompts: str) -> Iterator[Sweep]:
-    yield from _rec("table_fgvp", "detected", (backbone,), (f"prompt={prompts}", f"text={text}", _SAM), _VAL)
+def _fgvp(backbone: str, text: str, by_box: str, by_mask: str) -> Iterator[Sweep]:
+    """Prompts that look at the box of a detection, and those that look at its mask."""
+    for prompts, masks in ((by_box, ()), (by_mask, (_SAM,))):
+        yield from _rec("table_fgvp", "detected", (backbone,), (f"prompt={prompts}", f"text={text}", *masks), _VAL)
 
 
 def _clouds(backbones: Sequence[str] = (OWN_BACKBONE,), experiment: str = "table_pointcloud") -> tuple[Sweep, ...]:
@@ -118,11 +120,11 @@ TABLES: dict[str, tuple[Sweep, ...]] = {
     ),
     # FGVP, its README's tables: relations (R), subtraction (S), both, and single prompts, by SAM's masks of detections
     "fgvp": (
-        *_fgvp(_RECLIP, "relations", "crop_shade,crop_blur,fgvp_p_c1,fgvp_p_d4"),
-        *_fgvp(_RED_CIRCLE, "subtract", "fgvp_c1_c3_c4,fgvp_d1_d3_d4,fgvp_p_c1_c3_c4,fgvp_p_d1_d3_d4"),
-        *_fgvp(_RED_CIRCLE, "relations_subtract", "fgvp_p_c1_c3_c4,fgvp_p_d1_d3_d4"),
-        *_fgvp(_RECLIP, "default", "fgvp_circle,fgvp_blur_mask"),
-        *_fgvp("vit_b32", "default", "fgvp_circle,fgvp_blur_mask"),
+        *_fgvp(_RECLIP, "relations", "crop_shade,crop_blur,fgvp_p_c1", "fgvp_p_d4"),
+        *_fgvp(_RED_CIRCLE, "subtract", "fgvp_c1_c3_c4,fgvp_p_c1_c3_c4", "fgvp_d1_d3_d4,fgvp_p_d1_d3_d4"),
+        *_fgvp(_RED_CIRCLE, "relations_subtract", "fgvp_p_c1_c3_c4", "fgvp_p_d1_d3_d4"),
+        *_fgvp(_RECLIP, "default", "fgvp_circle", "fgvp_blur_mask"),
+        *_fgvp("vit_b32", "default", "fgvp_circle", "fgvp_blur_mask"),
     ),
     # Alpha-CLIP, table 4
     "alphaclip_rec": tuple(

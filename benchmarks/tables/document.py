@@ -18,6 +18,7 @@ from benchmarks.measure.recombination import (
 from benchmarks.measure.statistics import FEW_CLUSTERS, RESAMPLES
 from benchmarks.published.verdicts import Verdict
 from benchmarks.records.run import Run
+from benchmarks.tables.attention import attention_grid
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
@@ -55,6 +56,7 @@ def document(
         _paired(table),
         reviewed_grid(table, _row_names(table), _row_header(table)),
         threshold_grid(table, _row_names(table), _row_header(table)),
+        attention_grid(table, _row_names(table), _row_header(table)),
         _slices(table),
         _groups(table),
         _classes(table),

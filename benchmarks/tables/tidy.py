@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.published.verdicts import NOT_RUN, Verdict
 from benchmarks.records.run import Run
+from benchmarks.tables.attention import attention_cells
 from benchmarks.tables.layout import Column, Paired, Row, Table
 
 _CLASS = ("top1", "top5", "class_mean_top1", "class_mean_top5")
@@ -18,7 +19,10 @@ _CLASS_MEANS = ("classes", "top5", "macc1", "macc5", "macc1_float16", "macc5_flo
 
 def cells_csv(table: Table) -> str:
     """One row for each run of the table with all its numbers; shares, not per cent."""
-    return _csv(_cell(row, column, run, table) for (row, column), run in table.cells.items())
+    attention = attention_cells(table)
+    return _csv(
+        _cell(row, column, run, table) | attention.get((row, column), {}) for (row, column), run in table.cells.items()
+    )
 
 
 def slices_csv(table: Table) -> str:

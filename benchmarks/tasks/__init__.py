@@ -8,7 +8,8 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from benchmarks.data.samples import Dataset, Picture, Sample
+from benchmarks.data.samples import Dataset, Picture, Query, Sample
+from benchmarks.measure.decisions import Decision
 from benchmarks.records.record import Record
 
 
@@ -76,6 +77,17 @@ class Task(Protocol):
         """
         ...
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> Sequence[int]:
+        """Where the answer of a query is: places among the regions of all pictures of the sample; empty where nowhere.
+
+        Args:
+            sample: The sample.
+            query: One of its queries.
+            record: What `decide` made of it.
+            regions: Number of regions that were looked at.
+        """
+        ...
+
 
 def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:
     """Scores with their first axis, the components, summed or maximised, each times its weight where there are some."""
@@ -83,6 +95,28 @@ def combined(scores: np.ndarray, combine: Combine) -> np.ndarray:
         factors = np.array(combine.weights, scores.dtype).reshape(-1, *(1,) * (scores.ndim - 1))
         return combined(scores * factors, combine.how)
     return scores.max(0) if combine == "max" else scores.sum(0)
+
+
+def decided(sample: Sample, query: Query, parts: np.ndarray, outside: int, decision: Decision) -> Record:
+    """The record of one decision.
+
+    Args:
+        sample: What was asked about.
+        query: The question.
+        parts: Its scores for each component, (components, candidates).
+        outside: See `Task.decide`.
+        decision: What was decided.
+    """
+    return Record(
+        id=query.id,
+        group=sample.id,
+        text=query.text,
+        slice=query.slice,
+        component_scores=rows(parts),
+        outside=outside,
+        fallback=sample.fallback,
+        **vars(decision),
+    )
 
 
 def rows(scores: np.ndarray) -> tuple[tuple[float, ...], ...]:

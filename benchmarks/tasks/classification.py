@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.measure.decisions import decide_class, decide_rec
 from benchmarks.records.record import Record
-from benchmarks.tasks import Combine, combined, rows
+from benchmarks.tasks import Combine, combined, decided
 from falip.errors import UserError
 
 
@@ -64,21 +64,16 @@ class Recognition:
             records.append(_record(sample, query, mine, combined(mine, combine).sum(0), outside))
         return records
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> Sequence[int]:
+        """The region that is asked about, or all of them together."""
+        return range(regions) if query.region is None else [query.region]
+
 
 def _record(sample: Sample, query: Query, parts: np.ndarray, total: np.ndarray, outside: int) -> Record:
     # Of texts of its own an index is no class, so each is said to be right or wrong.
     own = np.arange(len(total)) == query.label if query.texts else None
     decision = decide_class(total, query.label) if own is None else decide_rec(total, own)
-    return Record(
-        id=query.id,
-        group=sample.id,
-        text=query.text,
-        slice=query.slice,
-        component_scores=rows(parts.reshape(-1, parts.shape[2])),
-        outside=outside,
-        fallback=sample.fallback,
-        **vars(decision),
-    )
+    return decided(sample, query, parts.reshape(-1, parts.shape[2]), outside, decision)
 
 
 class RegionClassification(Recognition):

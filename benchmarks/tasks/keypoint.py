@@ -13,7 +13,7 @@ from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.measure.sinkhorn import sinkhorn
 from benchmarks.records.record import Record
-from benchmarks.tasks import Combine, combined, rows
+from benchmarks.tasks import Combine, combined, decided
 from falip import Region
 from falip.errors import UserError
 
@@ -96,19 +96,13 @@ class Keypoints:
             else:
                 mine, parts = total[:, q], scores[:, :, q]
             decision = decide_rec(mine, self._right(sample, q))
-            records.append(
-                Record(
-                    id=query.id,
-                    group=sample.id,
-                    text=query.text,
-                    slice=query.slice,
-                    component_scores=rows(parts),
-                    outside=outside,
-                    fallback=sample.fallback,
-                    **vars(decision),
-                )
-            )
+            records.append(decided(sample, query, parts, outside, decision))
         return records
+
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> list[int]:
+        """The keypoint that is asked about, or the place that is right, where any is."""
+        place = sample.queries.index(query) if self.ask == "keypoint_to_name" else record.target
+        return [place] if place >= 0 else []
 
     def kept(self, sample: Sample) -> list[int]:
         """Candidates that take part: all."""

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.data.samples import Sample
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
-from benchmarks.tasks import Combine, combined, rows
+from benchmarks.tasks import Combine, combined, decided
 from benchmarks.tasks.rec import ReferringExpressions, iou
 
 
@@ -38,16 +38,5 @@ class ReferringOrNone(ReferringExpressions):
         for q, query in enumerate(sample.queries):
             overlap = np.append(iou(sample.boxes, query.targets), 0.0 if query.targets else 1.0)
             decision = decide_rec(total[:, q], overlap, self.iou_threshold, self.iou_strict)
-            records.append(
-                Record(
-                    id=query.id,
-                    group=sample.id,
-                    text=query.text,
-                    slice=query.slice,
-                    component_scores=rows(every[:, :, q]),
-                    outside=outside,
-                    fallback=sample.fallback,
-                    **vars(decision),
-                )
-            )
+            records.append(decided(sample, query, every[:, :, q], outside, decision))
         return records

@@ -13,7 +13,7 @@ from benchmarks.data.boxes import inside
 from benchmarks.data.samples import Dataset, Picture, Query, Sample
 from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
-from benchmarks.tasks import Combine, combined, rows
+from benchmarks.tasks import Combine, combined, decided
 from falip import Region
 from falip.regions import Box, clip_box
 
@@ -87,6 +87,13 @@ class ReferringExpressions:
         every[:, kept] = scores if scores.shape[1] == len(kept) else scores[:, kept]
         return every
 
+    def answer(self, sample: Sample, query: Query, record: Record, regions: int) -> list[int]:
+        """The right candidate with the largest IoU, where any is right and it was not dropped."""
+        kept = self.kept(sample)
+        if record.target not in kept:
+            return []
+        return [record.target if regions == len(sample.boxes) else kept.index(record.target)]
+
     def record(self, sample: Sample, query: Query, parts: np.ndarray, scores: np.ndarray, outside: int) -> Record:
         """The record of one expression.
 
@@ -98,16 +105,7 @@ class ReferringExpressions:
             outside: See `Task.decide`.
         """
         decision = decide_rec(scores, iou(sample.boxes, query.targets), self.iou_threshold, self.iou_strict)
-        return Record(
-            id=query.id,
-            group=sample.id,
-            text=query.text,
-            slice=query.slice,
-            component_scores=rows(parts),
-            outside=outside,
-            fallback=sample.fallback,
-            **vars(decision),
-        )
+        return decided(sample, query, parts, outside, decision)
 
 
 def area(box: Box) -> float:

@@ -52,10 +52,10 @@ def related(task: Task) -> RelatedExpressions:
     Raises:
         UserError: If it has no expressions.
     """
-    if not isinstance(task, ReferringExpressions):
+    if type(task) is not ReferringExpressions:
         raise UserError(
-            f"text.relations=true: {task.name} has no expressions whose relations could be worked out, only tasks of "
-            "referring expressions have (task=rec/...). Choose text=default."
+            f"text.relations=true: {task.name} has no expressions whose relations could be worked out; tasks that choose "
+            "one of several boxes have (task=rec/refcoco and its like). Choose text=default."
         )
     return RelatedExpressions(**{field.name: getattr(task, field.name) for field in fields(task)})
 

@@ -17,8 +17,10 @@ from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
+from falip.backbone.watching import WATCHED_LAYERS, Watch
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
+from falip.reading import as_picture
 from falip.regions import Region
 from falip.views import Component, Prompt, Sharing, Views, make_views
 from falip.weights import Weights, backbone_identity
@@ -145,6 +147,7 @@ class Backbone:
         Raises:
             UserError: If the prompt has no read-out, the read-out has no dense features, or the tower can have none.
         """
+        image = as_picture(image)
         return dense_features(self.tower, *self._single(image, [Region.from_box(0, 0, *image.size)], readout))
 
     @torch.inference_mode()
@@ -169,7 +172,7 @@ class Backbone:
         """
         component, pixels = self._single(image, regions, readout)
         if targets is not None:
-            return similarities(self.tower, component, pixels, targets.expand(len(regions), -1, -1))
+            return similarities(self.tower, component, pixels, targets.expand(len(component.image_index), -1, -1))
         own = self.encode_regions(image, regions, readout)
         return similarities(self.tower, component, pixels, own[:, None])[:, 0]
 
@@ -227,6 +230,26 @@ class Backbone:
             (components, regions, D) on the CPU, in the dtype of the model. Where a component has a scorer, which takes
             longer rows, as long as the longest: zeros stand behind the others.
         """
+        return self._encoded(views, sharing, batch, None)[0]
+
+    @torch.inference_mode()
+    def attended_features(
+        self, views: Views, sharing: Sharing = "exact", batch: int = 64
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """As `features`, and what the views attended to on the way, which costs little beside it.
+
+        Returns:
+            The features, and for each component the mean over the last four layers of what `attention` gives, float32
+            (regions, heads, 1 + rows * cols) on the CPU. A read-out has one head: how alike its patches are to what it
+            took for the region (`similarity`), from 0 for the least, as shares; None where it scores in its own way.
+        """
+        layers = self.geometry.last_layers(min(WATCHED_LAYERS, self.geometry.layers))
+        return self._encoded(views, sharing, batch, Watch(layers))
+
+    def _encoded(
+        self, views: Views, sharing: Sharing, batch: int, watch: Watch | None
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Features of views, and where somebody watches what they attended to."""
         if sharing not in get_args(Sharing):
             raise UserError(f"sharing={sharing!r}: choose from {', '.join(get_args(Sharing))}.")
         ready = self.prepare(views)
@@ -235,10 +258,13 @@ class Backbone:
             *(distinct_views(c, keys) for c, keys in zip(ready.components, ready.keys, strict=True)), strict=True
         )
         # Sharing is exact to rounding, which in half is what released precision is about.
-        found = self.tower.encode(distinct, self._to_model(ready.pixels), "none" if self.precision else sharing, batch)
+        way: Sharing = "none" if self.precision else sharing
+        found = self.tower.encode(distinct, self._to_model(ready.pixels), way, batch, watch)
         longest = max(part.shape[1] for part in found)
         rows = [pad(part, (0, longest - part.shape[1])) for part in found]
-        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)])
+        attended = [watch.of(component) if watch else None for component in distinct]
+        attended = [w if w is None else w[place] for w, place in zip(attended, places, strict=True)]
+        return torch.stack([part[place] for part, place in zip(rows, places, strict=True)]), attended
 
     @torch.inference_mode()
     def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:

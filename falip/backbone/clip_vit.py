@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
-from falip.backbone.dense import LastBlocks, Read, captured_inputs
-from falip.backbone.sharing import Passes, Rows, Seats
+from falip.backbone.dense import LastBlocks, Read, captured_inputs, embedded, read_by_picture
+from falip.backbone.sharing import Passes, Rows, Seats, Seen
+from falip.backbone.watching import Watch
 from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
 from falip.views import Component, Sharing
+
+
+@dataclass(frozen=True, eq=False)
+class Trunk:
+    """The unprompted pass over some images.
+
+    Attributes:
+        images: Which, among the pixels.
+        states: See `Passes.trunk`.
+        seen: What CLS attended to there, where that is asked.
+    """
+
+    images: list[int]
+    states: dict[int, Tensor]
+    seen: Seen | None
 
 
 class ClipViT:
@@ -25,6 +41,8 @@ class ClipViT:
     Attributes:
         model: The CLIPModel; its vision tower stays as transformers wrote it, but for the attention function.
     """
+
+    pooling: ClassVar[str] = "CLS"
 
     def __init__(self, model: Any, resize: Resize) -> None:
         vision = model.config.vision_config
@@ -53,14 +71,16 @@ class ClipViT:
         """See `VisionTower`; `sharing="none"` stays the unmodified tower."""
         self._passes.compile()
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """See `VisionTower`."""
         # On a CPU its caches are to hold a layer's activations.
         batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
         shared = [c for c in components if sharing != "none" and _is_shareable(c)]
-        found = self._encode_shared(shared, pixels, sharing, batch) if shared else {}
-        found |= {id(c): self._encode_alone(c, pixels, sharing) for c in components if _is_alone(c, sharing)}
-        return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch) for c in components]
+        found = self._encode_shared(shared, pixels, sharing, batch, watch) if shared else {}
+        found |= {id(c): read_by_picture(self, c, pixels, sharing, watch) for c in components if _is_alone(c, sharing)}
+        return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch, watch) for c in components]
 
     def read(self, component: Component, pixels: Tensor) -> Read:
         """The views of a component with a read-out, each encoded whole, about to be read."""
@@ -106,13 +126,21 @@ class ClipViT:
             for hook in hooks:
                 hook.remove()
 
-    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
+    def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole, through the transformers tower."""
         total = len(component.image_index)
         if component.reading:
             batch = max(1, batch // max(1 + len(place.parts) for place in component.reading.places))
-        some = (component.some(range(total)[rows]) for rows in _slices(total, batch))
-        parts = [self.read(c, pixels).embeddings() if c.reading else self._whole_batch(c, pixels) for c in some]
+        parts = []
+        for views in (range(total)[rows] for rows in _slices(total, batch)):
+            some = component.some(views)
+            if some.reading:
+                parts.append(embedded(self.read(some, pixels), watch, component, views))
+                continue
+            captured: dict[int, Tensor] | None = {} if watch else None
+            parts.append(self._whole_batch(some, pixels, captured))
+            if watch and captured is not None:
+                watch.keep(component, views, captured)
         return torch.cat(parts).cpu()
 
     def _whole_batch(self, component: Component, pixels: Tensor, captured: dict[int, Tensor] | None = None) -> Tensor:
@@ -134,7 +162,7 @@ class ClipViT:
         return output.pooler_output, len(index)
 
     def _encode_shared(
-        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None
     ) -> dict[int, Tensor]:
         """CLS-row components, plain ones and read-outs of these, over one trunk for each image."""
         needs = {id(c): self._states(c, sharing) for c in components}
@@ -145,9 +173,10 @@ class ClipViT:
         width = self.model.config.projection_dim
         results = {id(c): torch.empty(len(c.image_index), width, device=self.device, dtype=self.dtype) for c in components}
         for images in _alike(wanted, batch):
-            states = self._passes.trunk(pixels[images], wanted[images[0]])
+            seen = Seen(watch.layers) if watch else None
+            trunk = Trunk(images, self._passes.trunk(pixels[images], wanted[images[0]], seen), seen)
             for component in components:
-                self._finish(component, images, states, sharing, batch, results[id(component)])
+                self._finish(component, trunk, sharing, batch, results[id(component)], watch)
         return {key: embeddings.cpu() for key, embeddings in results.items()}
 
     def _states(self, component: Component, sharing: Sharing) -> set[int]:
@@ -160,28 +189,15 @@ class ClipViT:
             return own | {layer for layer in wanted if layer <= first}
         return self._passes.needs(component.layers, sharing == "frozen")
 
-    def _encode_alone(self, component: Component, pixels: Tensor, sharing: Sharing) -> Tensor:
-        """A read-out of each picture, with its tiles, by itself; once for its views, or once for each."""
-        assert component.reading
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for view, (image, place) in enumerate(zip(component.image_index, component.reading.places, strict=True)):
-            groups[(image, *place.parts, *((-1, view) if sharing == "none" else ()))].append(view)
-        found: dict[int, Tensor] = {}
-        for views in groups.values():
-            one, mine = self.read(component.some(views[:1]), pixels), component.reading.some(views)
-            several = replace(one, reading=mine, owner=[0] * len(views), parts=list(one.parts) * len(views))
-            found |= dict(zip(views, several.embeddings(), strict=True))
-        return torch.stack([found[view] for view in range(len(component.image_index))]).cpu()
-
     def _blocks(self, states: Mapping[int, Tensor]) -> LastBlocks:
         geometry = self.geometry
         return LastBlocks(self._passes, states, (geometry.rows, geometry.cols), geometry.patch_size)
 
     def _finish(
-        self, component: Component, images: list[int], states: dict[int, Tensor], sharing: Sharing, batch: int, out: Tensor
+        self, component: Component, trunk: Trunk, sharing: Sharing, batch: int, out: Tensor, watch: Watch | None
     ) -> None:
-        """Writes the embeddings of those views of a component that see these images."""
-        place = {image: i for i, image in enumerate(images)}
+        """Writes the embeddings of those views of a component that see the images of a trunk."""
+        states, place = trunk.states, {image: i for i, image in enumerate(trunk.images)}
         mine = sorted((place[image], view) for view, image in enumerate(component.image_index) if image in place)
         if not mine:
             return
@@ -190,10 +206,12 @@ class ClipViT:
             seen = sorted(set(owner.tolist()))
             blocks = self._blocks({layer: states[layer][seen] for layer in self._states(component, sharing)})
             places = [seen.index(int(image)) for image in owner]
-            out[views] = Read(component.reading.some(views.tolist()), blocks, places, [()] * len(places)).embeddings()
+            read = Read(component.reading.some(views.tolist()), blocks, places, [()] * len(places))
+            out[views] = embedded(read, watch, component, views)
             return
         if not component.biases:
             out[views] = self._passes.embed(states[self.geometry.layers])[owner.to(out.device)]
+            _watch(watch, component, views, trunk, owner, {})
             return
         finish = self._passes.frozen if sharing == "frozen" else self._passes.exact
         for some in _slices(len(mine), batch):
@@ -205,9 +223,21 @@ class ClipViT:
             if part.reading:
                 wanted = part.reading.readout.layers(self.geometry.layers)
                 blocks, count = self._blocks(self._passes.streams(near, seats, rows, wanted)), len(part.image_index)
-                out[views[some]] = Read(part.reading, blocks, range(count), [()] * count).embeddings()
+                read = Read(part.reading, blocks, range(count), [()] * count)
+                out[views[some]] = embedded(read, watch, component, views[some])
             else:
-                out[views[some]] = self._passes.embed(finish(near, seats, rows))
+                seen = Seen(watch.layers) if watch else None
+                out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
+                _watch(watch, component, views[some], trunk, owner[some], seen.weights if seen else {})
+
+
+def _watch(
+    watch: Watch | None, component: Component, views: Tensor, trunk: Trunk, owner: Tensor, own: dict[int, Tensor]
+) -> None:
+    """Keeps what some views attended to: in their own layers, and in the trunk below."""
+    if watch and trunk.seen:
+        below = {layer: weights for layer, weights in trunk.seen.weights.items() if layer not in own}
+        watch.keep(component, views, {layer: w[owner.to(w.device)] for layer, w in below.items()} | own)
 
 
 def _is_shareable(component: Component) -> bool:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from falip.backbone.attention import summed_rows
+from falip.backbone.watching import Watch
 from falip.geometry import Ability, Geometry
 from falip.surgery import Heads
 from falip.views import Component, Sharing
@@ -28,7 +30,10 @@ class PooledTower(ABC):
         geometry: With one layer.
         dtype: Of the weights.
         device: Where they are.
+        pooling: See `VisionTower`.
     """
+
+    pooling: ClassVar[str]
 
     def __init__(self, geometry: Geometry, width: int, dtype: torch.dtype, device: torch.device) -> None:
         self.geometry, self.dtype, self.device = geometry, dtype, device
@@ -61,6 +66,10 @@ class PooledTower(ABC):
     def _embed(self, outputs: Tensor) -> Tensor:
         """Embeddings (views, D) from what the heads say, (views, heads, head size)."""
 
+    @abstractmethod
+    def _read(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
+        """What a read-out makes of its views, (views, D), on the CPU."""
+
     def _row(self, component: Component) -> Tensor | None:
         """What a component adds to the logits of the pool, (views, heads or 1, tokens), or None."""
         return summed_rows(component.biases, torch.empty(0, dtype=self.dtype, device=self.device)).get("cls_row")
@@ -74,17 +83,27 @@ class PooledTower(ABC):
         """See `VisionTower`; `sharing="none"` stays as it is."""
         self._shared_features = torch.compile(self._features)
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def _attended(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """What the pool of each view attends to, float32 (views, heads, 1 + rows * cols)."""
+        return pool_weights(heads, owner, row)
+
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """See `VisionTower`."""
         if pixels.device.type == "cpu":
             batch = min(batch, self._cached_views)
+        pooled = [component for component in components if not component.reading]
         if sharing == "none":
-            return [self._encode_whole(component, pixels, batch) for component in components]
-        return self._encode_shared(components, pixels, batch)
+            encoded = [self._encode_whole(component, pixels, batch, watch) for component in pooled]
+        else:
+            encoded = self._encode_shared(pooled, pixels, batch, watch)
+        found = dict(zip(map(id, pooled), encoded, strict=True))
+        return [found[id(c)] if id(c) in found else self._read(c, pixels, sharing, watch) for c in components]
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
-        return pool_weights(*self._views(component, pixels))[:, None].cpu()
+        return self._attended(*self._views(component, pixels))[:, None].cpu()
 
     def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`; the width is that behind the projection of the heads."""
@@ -92,15 +111,19 @@ class PooledTower(ABC):
         weight = self._output_weight.float().unflatten(1, (self.geometry.heads, -1))
         return torch.einsum("vhk,dhk->vhd", outputs, weight)[:, None].cpu()
 
-    def _encode_whole(self, component: Component, pixels: Tensor, batch: int) -> Tensor:
+    def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole."""
         parts = []
         for some in _slices(range(len(component.image_index)), batch):
             views = component.some(some)
             parts.append(self._whole(pixels[list(views.image_index)], self._row(views)))
+            if watch:
+                watch.keep(component, some, {0: self._attended(*self._views(views, pixels))})
         return torch.cat(parts).cpu()
 
-    def _encode_shared(self, components: Sequence[Component], pixels: Tensor, batch: int) -> list[Tensor]:
+    def _encode_shared(
+        self, components: Sequence[Component], pixels: Tensor, batch: int, watch: Watch | None
+    ) -> list[Tensor]:
         """One feature map for each picture."""
         results = [torch.empty(len(c.image_index), self._width, device=self.device, dtype=self.dtype) for c in components]
         for images in _slices(sorted({image for c in components for image in c.image_index}), batch):
@@ -111,7 +134,10 @@ class PooledTower(ABC):
                 for some in _slices(mine, batch):
                     views = component.some(some)
                     owner = torch.tensor([place[image] for image in views.image_index], device=self.device)
-                    result[list(some)] = self._embed(pooled(heads, owner, self._row(views)))
+                    row = self._row(views)
+                    result[list(some)] = self._embed(pooled(heads, owner, row))
+                    if watch:
+                        watch.keep(component, some, {0: self._attended(heads, owner, row)})
         return [result.cpu() for result in results]
 
     def _views(self, component: Component, pixels: Tensor) -> tuple[Heads, Tensor, Tensor | None]:

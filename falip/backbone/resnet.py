@@ -5,8 +5,7 @@ The modules have the names of open_clip's state dicts (open_clip modified_resnet
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from falip.backbone.budget import CACHE_BYTES, within_budget
 from falip.backbone.pooled import ABILITIES, PooledTower
+from falip.backbone.watching import Watch
 from falip.geometry import Ability, Geometry, Resize
 from falip.readouts.gradcam import of_cosine
 from falip.surgery import Heads
@@ -154,6 +154,8 @@ class ResnetClip(nn.Module):
 class ResnetTower(PooledTower):
     """A `VisionTower` over a `ResnetClip`; its one layer is the attention pool."""
 
+    pooling: ClassVar[str] = "mean token"
+
     def __init__(self, model: ResnetClip, resize: Resize) -> None:
         self.visual, self.shape = model.visual, model.visual.shape
         geometry = Geometry(self.shape.image_size, PATCH, 1, self.shape.heads, resize, _ABILITIES)
@@ -174,14 +176,8 @@ class ResnetTower(PooledTower):
     def _cached_views(self) -> int:
         return max(1, CACHE_BYTES // (self._largest_map() * 4))
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
-        """See `VisionTower`; of a component with a read-out each picture by itself."""
-        pooled = [component for component in components if not component.reading]
-        found = dict(zip(map(id, pooled), super().encode(pooled, pixels, sharing, batch), strict=True))
-        return [found[id(c)] if id(c) in found else self._read(c, pixels) for c in components]
-
-    def _read(self, component: Component, pixels: Tensor) -> Tensor:
-        """The rows of a read-out of gradients, (views, W)."""
+    def _read(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
+        """The rows of a read-out of gradients, (views, W); each picture by itself."""
         assert component.reading
         rows: dict[int, Tensor] = {}
         for image in sorted(set(component.image_index)):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -89,6 +89,19 @@ class Rows:
         return self.by_layer.get(layer)
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What CLS attends to in some layers, taken on the way.
+
+    Attributes:
+        layers: Which, counted from 0.
+        weights: For each of them that was passed the softmax weights, float32 (views, heads, 1 + patches).
+    """
+
+    layers: Collection[int]
+    weights: dict[int, Tensor] = field(default_factory=dict)
+
+
 class Passes:
     """The parts of a transformers CLIP vision tower, in the order in which they run."""
 
@@ -118,7 +131,7 @@ class Passes:
         first, end = biased[0], len(self.layers)
         return set(range(first, end if frozen else min(first + 2, end)))
 
-    def trunk(self, pixels: Tensor, wanted: Iterable[int]) -> dict[int, Tensor]:
+    def trunk(self, pixels: Tensor, wanted: Iterable[int], seen: Seen | None = None) -> dict[int, Tensor]:
         """Hidden states of the unprompted pass, (images, tokens, width), on entering each layer that is wanted.
 
         `len(layers)` asks for the CLS token alone, (images, width), after the last layer.
@@ -128,6 +141,7 @@ class Passes:
         for i, layer in enumerate(self.layers[: max(wanted)]):
             if i in wanted:
                 states[i] = hidden
+            self._look(seen, i, hidden[:, 0], hidden)
             if i + 1 == len(self.layers):
                 hidden = self._cls_step(layer, hidden[:, 0], hidden, Seats.single(len(hidden), hidden.device))
             else:
@@ -138,24 +152,30 @@ class Passes:
         """Embeddings (views, D) of CLS tokens (views, width) after the last layer."""
         return self.projection(self.post_norm(cls))
 
-    def exact(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
+    def exact(self, states: dict[int, Tensor], seats: Seats, rows: Rows, seen: Seen | None = None) -> Tensor:
         """CLS tokens (views, width) after the last layer.
 
         Args:
             states: What `needs` asked of the trunk.
             seats: Which of the trunk's images each view belongs to.
             rows: CLS-row biases of the views.
+            seen: Takes what they attend to from the first biased layer on.
         """
         first, last = rows.first, len(self.layers) - 1
-        cls = self._cls_step(self.layers[first], states[first][seats.owner, 0], states[first], seats, rows.at(first))
+        cls = states[first][seats.owner, 0]
+        self._look(seen, first, cls, states[first], seats, rows.at(first))
+        cls = self._cls_step(self.layers[first], cls, states[first], seats, rows.at(first))
         if first == last:
             return cls
+        self._look(seen, first + 1, cls, states[first + 1], seats, rows.at(first + 1))
         if first + 1 == last:
             return self._cls_step(self.layers[last], cls, states[last], seats, rows.at(last))
         hidden = self._diverging_step(self.layers[first + 1], cls, states[first + 1], seats, rows.at(first + 1))
         for i in range(first + 2, last):
+            self._look(seen, i, hidden[:, 0], hidden, None, rows.at(i))
             hidden = self._full_step(self.layers[i], hidden, rows.at(i))
         single = Seats.single(len(hidden), hidden.device)
+        self._look(seen, last, hidden[:, 0], hidden, single, rows.at(last))
         return self._cls_step(self.layers[last], hidden[:, 0], hidden, single, rows.at(last))
 
     def streams(self, states: dict[int, Tensor], seats: Seats, rows: Rows, wanted: Iterable[int]) -> dict[int, Tensor]:
@@ -181,19 +201,28 @@ class Passes:
             hidden = self._full_step(self.layers[i], hidden, rows.at(i))
         return found | {last: hidden}
 
-    def frozen(self, states: dict[int, Tensor], seats: Seats, rows: Rows) -> Tensor:
+    def frozen(self, states: dict[int, Tensor], seats: Seats, rows: Rows, seen: Seen | None = None) -> Tensor:
         """As `exact`, with the patch tokens of the unprompted pass throughout: an approximation."""
         cls = states[rows.first][seats.owner, 0]
         for i in range(rows.first, len(self.layers)):
+            self._look(seen, i, cls, states[i], seats, rows.at(i))
             cls = self._cls_step(self.layers[i], cls, states[i], seats, rows.at(i))
         return cls
+
+    def _look(
+        self, seen: Seen | None, i: int, cls: Tensor, tokens: Tensor, seats: Seats | None = None, row: Tensor | None = None
+    ) -> None:
+        """Takes what CLS is about to attend to in a layer, where that is asked; the arguments are those of `cls_step`."""
+        if seen is None or i not in seen.layers:
+            return
+        norm, seats = self.layers[i].layer_norm1, seats or Seats.single(len(cls), cls.device)
+        seen.weights[i] = cls_weights(self.layers[i], norm(cls), norm(tokens)[:, 1:], seats, row)
 
 
 def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:
     """One layer for the CLS token of each view, which attends to itself and to the patch tokens of its image.
 
-    For so few queries it is less work to multiply the query by W_k, and the mixed tokens by W_v, than to project all
-    tokens: q . (W_k x) = (q W_k) . x. The bias of the keys adds the same to all logits of a head, so softmax drops it.
+    For so few queries it is less work to multiply the mixed tokens by W_v than to project all tokens, as with the keys.
 
     Args:
         layer: The layer.
@@ -207,16 +236,31 @@ def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats,
     """
     attention = layer.self_attn
     own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens)[:, 1:]
+    weights = cls_weights(layer, own, patches, seats, row).to(own)
+    mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
+    value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, (-1, attention.head_dim)))
+    return _rest(layer, cls, value.flatten(1) + attention.v_proj.bias)
+
+
+def cls_weights(layer: CLIPEncoderLayer, own: Tensor, patches: Tensor, seats: Seats, row: Tensor | None) -> Tensor:
+    """What the CLS token of each view attends to, float32 (views, heads, 1 + patches).
+
+    For so few queries it is less work to multiply the query by W_k than to project all tokens: q . (W_k x) = (q W_k) . x.
+    The bias of the keys adds the same to all logits of a head, so softmax drops it.
+
+    Args:
+        layer: The layer.
+        own: (views, width), the CLS tokens behind its first norm.
+        patches: (images, patches, width), the patch tokens behind it.
+        seats: See `cls_step`.
+        row: See `cls_step`.
+    """
+    attention = layer.self_attn
     query = attention.scale * _split(attention.q_proj(own), attention.head_dim)
     searched = torch.einsum("vhe,hew->vhw", query, attention.k_proj.weight.unflatten(0, query.shape[1:]))
     on_itself = torch.einsum("vhw,vw->vh", searched, own)[..., None]
     logits = torch.cat([on_itself, _for_each_image(seats, searched, patches.mT)], dim=-1)
-    if row is not None:
-        logits = logits + row
-    weights = logits.softmax(-1, dtype=torch.float32).to(own)
-    mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
-    value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, query.shape[1:]))
-    return _rest(layer, cls, value.flatten(1) + attention.v_proj.bias)
+    return (logits if row is None else logits + row).softmax(-1, dtype=torch.float32)
 
 
 def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,12 +19,17 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from falip.backbone.budget import cached_views, views_within
+from falip.backbone.dense import Read, read_by_picture
 from falip.backbone.parts import Parts, Unusable, check_tensors, quiet
 from falip.backbone.pooled import ABILITIES, PooledTower
+from falip.backbone.probe import ProbeBlocks
 from falip.backbone.siglip_text import load_text
-from falip.geometry import Geometry, Resize
+from falip.backbone.watching import Watch
+from falip.geometry import Ability, Geometry, Resize
 from falip.surgery import Heads
-from falip.views import Component
+from falip.views import Component, Sharing
+
+_ABILITIES: frozenset[Ability] = frozenset((*ABILITIES, "dense"))
 
 
 def load(folder: Path, dtype: torch.dtype, resize: Resize) -> Parts:
@@ -72,13 +77,15 @@ class SiglipTower(PooledTower):
         model: The SiglipModel, as transformers wrote it.
     """
 
+    pooling: ClassVar[str] = "probe"
+
     def __init__(self, model: Any) -> None:
         self.model, self._vision = model, model.vision_model
         self._head, self._config = model.vision_model.head, model.config.vision_config
         self._biased: Tensor | None = None
         vision = self._config
         heads = self._head.attention.num_heads
-        geometry = Geometry(vision.image_size, vision.patch_size, 1, heads, "squash", ABILITIES)
+        geometry = Geometry(vision.image_size, vision.patch_size, 1, heads, "squash", _ABILITIES)
         super().__init__(geometry, vision.hidden_size, model.dtype, model.device)
         self._head.attention.register_forward_pre_hook(self._masked, with_kwargs=True)
 
@@ -86,9 +93,9 @@ class SiglipTower(PooledTower):
         """See `VisionTower`."""
         return views_within(self._config, self.device, self.dtype, memory_gb)
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`; the first token, where others have their class token, is none here and gets 0."""
-        return pad(super().attention(component, pixels), (1, 0))
+    def _attended(self, heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:
+        """The first token, where others have their class token, is none here and gets 0."""
+        return pad(super()._attended(heads, owner, row), (1, 0))
 
     @property
     def _output_weight(self) -> Tensor:
@@ -122,6 +129,19 @@ class SiglipTower(PooledTower):
         """Through transformers' tower, the mask handed to the probe's attention."""
         with self._masking(row):
             return self.model.get_image_features(pixel_values=pixels).pooler_output
+
+    def read(self, component: Component, pixels: Tensor) -> Read:
+        """The views of a component with a read-out, each encoded whole, about to be read."""
+        assert component.reading
+        tiles, first = sorted(set(component.reading.pictures)), len(component.image_index)
+        features = self._shared_features(pixels[[*component.image_index, *tiles]])
+        grid = (self.geometry.rows, self.geometry.cols)
+        blocks = ProbeBlocks(self._head, features, self.geometry.heads, grid, self.geometry.patch_size)
+        parts = [[first + tiles.index(part) for part in place.parts] for place in component.reading.places]
+        return Read(component.reading, blocks, range(first), parts)
+
+    def _read(self, component: Component, pixels: Tensor, sharing: Sharing, watch: Watch | None) -> Tensor:
+        return read_by_picture(self, component, pixels, sharing, watch)
 
     @contextmanager
     def _masking(self, row: Tensor | None) -> Iterator[None]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
+from falip.backbone.watching import Watch
 from falip.geometry import Geometry
 from falip.views import Component, Sharing
 
@@ -19,13 +20,17 @@ class VisionTower(Protocol):
         geometry: Its grid, layers and heads, and what prompts may do inside it (`Geometry.abilities`).
         dtype: Of its weights and of the pixels that it takes.
         device: Where they are.
+        pooling: The token whose attention makes the embedding, for people.
     """
 
+    pooling: ClassVar[str]
     geometry: Geometry
     dtype: torch.dtype
     device: torch.device
 
-    def encode(self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int) -> list[Tensor]:
+    def encode(
+        self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
+    ) -> list[Tensor]:
         """Embeddings of each component before they are normalised, (views, D) on the CPU.
 
         Args:
@@ -33,6 +38,7 @@ class VisionTower(Protocol):
             pixels: (images, channels, side, side), on the device; four channels where the tower has an alpha channel.
             sharing: See `Backbone.encode_views`.
             batch: Most views in one forward pass.
+            watch: Takes what `attention` gives, in its layers, of all components, and of a read-out what it finds alike.
         """
         ...
 

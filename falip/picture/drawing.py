@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,28 @@ FONT_SIZE = 9.0
 LONGEST_SIDE = 800
 
 
+class Drawn(Figure):
+    """A figure that a notebook shows, whatever backend matplotlib has there."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        self.savefig(content, format="png", dpi=self.dpi)
+        return content.getvalue()
+
+
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure in inches; it needs no display."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Drawn(figsize=(width, height), layout="constrained")
 
 
 def title(axes: Axes, text: str, size: float = FONT_SIZE) -> None:
     """A title on the left, as text and never as a formula."""
     axes.set_title(literal(text), fontsize=size, loc="left")
+
+
+def below(axes: Axes, words: str) -> None:
+    """A line below a panel."""
+    axes.set_xlabel(literal(words), fontsize=FONT_SIZE - 1, labelpad=3)
 
 
 def literal(text: str) -> str:
@@ -60,6 +75,23 @@ def outline(axes: Axes, box: Box, colour: str = "white", style: Any = "-", width
     for line, shade, dashes in ((width + 1.4, "black", "-"), (width, colour, style)):
         size = (x1 - x0, y1 - y0)
         axes.add_patch(Rectangle((x0, y0), *size, fill=False, ec=shade, lw=line, ls=dashes, zorder=3))
+
+
+def contour(axes: Axes, mask: np.ndarray) -> None:
+    """The rim of a mask (height, width) with a dark edge, in the pixel coordinates of its picture."""
+    padded = np.pad(mask, 1).astype(float)  # so that a mask that ends with the picture has a rim there too
+    across, down = np.arange(-0.5, mask.shape[1] + 1), np.arange(-0.5, mask.shape[0] + 1)
+    limits = axes.get_xlim(), axes.get_ylim()
+    for width, colour in ((2.6, "black"), (1.2, "white")):
+        axes.contour(across, down, padded, levels=[0.5], colors=colour, linewidths=width, zorder=3)
+    axes.set_xlim(limits[0])
+    axes.set_ylim(limits[1])
+
+
+def number(axes: Axes, box: Box, words: str) -> None:
+    """A number at the upper left corner of a box."""
+    style = {"boxstyle": "square,pad=0.15", "fc": "black", "ec": "white", "lw": 0.8}
+    axes.text(box[0], box[1], words, color="white", fontsize=FONT_SIZE, va="top", ha="left", bbox=style, zorder=5)
 
 
 def show_heat(

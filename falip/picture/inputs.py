@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -49,6 +51,19 @@ PROMPTS: dict[str, Callable[[Foveal], Prompt]] = {
     "text_region": lambda _: TextRegion(),
     "mask_inversion": lambda _: MaskInversion(),
 }
+
+
+@dataclass(frozen=True)
+class MorePrompts:
+    """Prompts by name that the library does not know, such as those of configurations.
+
+    Attributes:
+        names: All of them.
+        make: The prompt of a name; raises a `UserError` where it cannot be built.
+    """
+
+    names: Sequence[str]
+    make: Callable[[str], Prompt]
 
 
 def picture_reader(megapixels: float) -> PictureReader:
@@ -158,22 +173,37 @@ def read_box(text: str, image: Image.Image) -> Region:
     return region
 
 
-def read_prompts(names: str, foveal: Foveal) -> dict[str, Prompt]:
+def read_prompts(names: str, foveal: Foveal, more: MorePrompts | None = None) -> dict[str, Prompt]:
     """Prompts by the names given: separated by commas, or joined by + into one view.
+
+    Args:
+        names: As given.
+        foveal: What `foveal` and `falip` mean.
+        more: Prompts beside those of `PROMPTS`.
 
     Raises:
         UserError: If a name is not known.
     """
-    return {name: _prompt(name, foveal) for name in dict.fromkeys(part.strip() for part in names.split(",")) if name}
+    wanted = [name for name in dict.fromkeys(part.strip() for part in names.split(",")) if name]
+    if not wanted:
+        raise UserError(f"--prompt {names!r} names no prompt. Choose from {', '.join(PROMPTS)}.")
+    return {name: _prompt(name, foveal, more or MorePrompts((), _none)) for name in wanted}
 
 
-def _prompt(name: str, foveal: Foveal) -> Prompt:
+def _prompt(name: str, foveal: Foveal, more: MorePrompts) -> Prompt:
+    known = list(dict.fromkeys([*PROMPTS, *more.names]))
     parts: Sequence[str] = name.split("+")
-    unknown = [part for part in parts if part not in PROMPTS]
+    unknown = [part for part in parts if part not in known]
     if unknown:
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        hint = f" Did you mean {near[0]}?" if near else ""
         raise UserError(
-            f"--prompt {name}: there is no prompt {unknown[0]!r}. Choose from {', '.join(PROMPTS)}; "
+            f"--prompt {name}: there is no prompt {unknown[0]!r}.{hint} Choose from {', '.join(known)}; "
             "+ joins two in one view."
         )
-    chosen = [PROMPTS[part](foveal) for part in parts]
+    chosen = [PROMPTS[part](foveal) if part in PROMPTS else more.make(part) for part in parts]
     return chosen[0] if len(chosen) == 1 else Compose(chosen)  # pyright: ignore[reportArgumentType]
+
+
+def _none(name: str) -> Prompt:
+    raise UserError(f"There is no prompt {name!r}.")

@@ -15,6 +15,7 @@ from falip.prompts import Plain
 from falip.regions import Box, ImageSize, Region
 from falip.views import Prompt
 
+NO_MAP = "no map:\n{} scores by the\ngradients of each text"
 UNBIASED_LAYERS = 4  # averaged where a prompt masks no layer: as many as FALIP masks
 
 
@@ -33,6 +34,9 @@ class Study:
         layers: The layers averaged, counted from 0: those that the prompt masks, or the last four.
         geometry: Of the backbone.
         similarity: Whether the prompt has a read-out, so that `before` and `after` are similarities.
+        pooling: The token whose attention this is: `VisionTower.pooling`.
+        edited: Whether the view is another picture than the one that was given.
+        note: Why `after` says nothing of its own; "" where it does.
     """
 
     view: Image.Image
@@ -44,11 +48,19 @@ class Study:
     layers: tuple[int, ...]
     geometry: Geometry
     similarity: bool = False
+    pooling: str = "CLS"
+    edited: bool = False
+    note: str = ""
 
     @property
     def unit(self) -> str:
         """What the maps of `grid` are in."""
-        return "cosine of the patch" if self.similarity else "% of the CLS attention"
+        return "cosine of the patch" if self.similarity else f"% of the attention of {self.whose}"
+
+    @property
+    def whose(self) -> str:
+        """Whose attention it is, in a sentence."""
+        return "CLS" if self.pooling == "CLS" else f"the {self.pooling}"
 
     def grid(self, attention: np.ndarray) -> np.ndarray:
         """Attention to the patches in per cent, (..., rows, cols), CLS itself left out; or similarities as they are."""
@@ -63,7 +75,7 @@ class Study:
         return f"on the region: {mean:.3f} on average"
 
     def share(self, attention: np.ndarray) -> float:
-        """Per cent of the CLS attention that falls on the region, mean of the heads."""
+        """Per cent of the attention that falls on the region, mean of the heads."""
         return float((self.grid(attention).mean(0) * self.covered).sum())
 
 
@@ -73,12 +85,13 @@ def studies(backbone: Backbone, image: Image.Image, regions: Sequence[Region], p
     views = prompt(image, regions, geometry)
     component = views.components[0]
     layers, rows = component.layers or geometry.last_layers(min(UNBIASED_LAYERS, geometry.layers)), component.bias_map
-    if component.reading:
+    note = NO_MAP.format(component.name) if component.scorer else ""
+    if component.reading and not component.scorer:
         before, after = (maps[:, None].numpy() for maps in similarity_maps(backbone, image, regions, prompt))
         layers = ()
     else:
         before = backbone.attention(image, regions[:1], Plain())[:, list(layers)].mean(1).numpy()
-        after = backbone.attention(image, regions, prompt)[:, list(layers)].mean(1).numpy()
+        after = backbone.attention(image, regions, Plain() if note else prompt)[:, list(layers)].mean(1).numpy()
     found = []
     for i, region in enumerate(regions):
         view, box = views.images[component.image_index[i]], region.clipped(image.size).box
@@ -88,8 +101,13 @@ def studies(backbone: Backbone, image: Image.Image, regions: Sequence[Region], p
         bias = None if rows is None else rows[i, 1:].reshape(geometry.rows, geometry.cols).numpy()
         place = (0.0, 0.0, float(view.width), float(view.height)) if cut else box
         covered = coverage(geometry, place, view.size)
-        similar, own = component.reading is not None, before[min(i, len(before) - 1)]
-        found.append(Study(view, None if cut else box, bias, own, after[i], covered, layers, geometry, similar))
+        similar, own = component.reading is not None and not note, before[min(i, len(before) - 1)]
+        found.append(
+            Study(
+                view, None if cut else box, bias, own, after[i], covered, layers, geometry, similar,
+                pooling=backbone.tower.pooling, edited=view is not image, note=note,
+            )
+        )  # fmt: skip
     return found
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+TIE = 1e-4
+"""Scores that are no further apart are a tie: rounding moves them by as much."""
+
 Scores = Mapping[str, Sequence[Sequence[float]]]
 
 
@@ -38,14 +41,17 @@ class Scored:
         }
 
     def text(self) -> str:
-        """A table for each region: a row for each text, a column for each prompt; the best text of each is marked."""
+        """A table for each region, a row for each text, a column for each prompt; the best of each or a tie is marked."""
         blocks = [self._region(i) for i in range(len(self.regions))]
-        note = (
-            "Scores are logit scale × cosine, plus the bias of a SigLIP; * marks the best text of a column."
-            if len(self.texts) > 1
-            else ""
-        )
-        return "\n\n".join([*blocks, note]).rstrip()
+        return "\n\n".join([*blocks, self._note()]).rstrip()
+
+    def _note(self) -> str:
+        if len(self.texts) < 2:
+            return ""
+        marks = {mark for rows in self.scores.values() for row in rows for mark in _marks(row)}
+        best = "; * marks the best text of a column" if "*" in marks else ""
+        tie = f"; = marks the best where they tie (within {TIE:g}), so that none is chosen" if "=" in marks else ""
+        return f"Scores are logit scale × cosine, plus the bias of a SigLIP{best}{tie}."
 
     def _region(self, i: int) -> str:
         width = max(len(text) for text in [*self.texts, self.regions[i]])
@@ -53,11 +59,16 @@ class Scored:
         widths = {name: max(9, len(name) + 1) for name in columns}
         lines = [self.regions[i].ljust(width) + "".join(f"  {name:>{widths[name]}}" for name in columns)]
         lines.append("-" * len(lines[0]))
+        marks = {name: _marks(column) for name, column in columns.items()}
         for t, text in enumerate(self.texts):
-            cells = "".join(f"  {self._cell(column, t):>{widths[name]}}" for name, column in columns.items())
+            cells = "".join(f"  {f'{columns[n][t]:.2f}{marks[n][t]}':>{widths[n]}}" for n in columns)
             lines.append(text.ljust(width) + cells)
         return "\n".join(lines)
 
-    def _cell(self, column: Sequence[float], t: int) -> str:
-        best = len(column) > 1 and max(range(len(column)), key=column.__getitem__) == t
-        return f"{column[t]:.2f}" + ("*" if best else " ")
+
+def _marks(column: Sequence[float]) -> list[str]:
+    """For each score "*" for the best, "=" for the best that tie, else " "; a text alone is not compared."""
+    tied = [max(column) - score <= TIE for score in column]
+    if len(column) < 2:
+        return [" "] * len(column)
+    return [("=" if sum(tied) > 1 else "*") if best else " " for best in tied]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from falip.dense import Blocks, Place, Reading
 from falip.errors import UserError, check_number
-from falip.geometry import Geometry
+from falip.geometry import Ability, Geometry
 from falip.readouts.cover import seen_pixels
 from falip.regions import Region
 from falip.views import Component, Views
@@ -50,6 +50,7 @@ class MaskInversion:
     text_template: str | None = None
     version: ClassVar[int] = 1
     amplifies_rounding: ClassVar[bool] = True
+    ability: ClassVar[Ability] = "patch_attention"
 
     def __post_init__(self) -> None:
         """Rejects parameters without meaning."""

@@ -10,9 +10,9 @@ from PIL import Image
 
 from falip.dense import Blocks, Place, Reading
 from falip.errors import check_choice
-from falip.geometry import Geometry
+from falip.geometry import Ability, Geometry
 from falip.readouts.cover import Cover, token_weights
-from falip.readouts.pooling import cosines, weighted_means
+from falip.readouts.pooling import PatchMeans
 from falip.regions import Region
 from falip.views import Component, Views
 
@@ -25,7 +25,7 @@ SURGERY_LAYERS = 6  # CLIP_Surgery clip/clip_surgery_model.py, line 321
 
 
 @dataclass(frozen=True)
-class MaskPool:
+class MaskPool(PatchMeans):
     """The mean of dense features over the patches of the region, in the place of the pooled token.
 
     With h the stream that enters the last layer, q, k, v of its norm, O the output projection, M(x) = x + MLP(norm(x)), and
@@ -66,16 +66,16 @@ class MaskPool:
         if not self.name:
             object.__setattr__(self, "name", self.kind)
 
+    @property
+    def ability(self) -> Ability:
+        """What the tower must have: values of the attention that is pooled last, or one of the patches among themselves."""
+        return "dense" if self.kind in ("maskclip", "maskclip_reduced") else "patch_attention"
+
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The picture as it is, read over each region."""
         clipped = [region.clipped(image.size) for region in regions]
         places = tuple(Place(token_weights(region, image.size, geometry, self.cover)) for region in clipped)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
-
-    @property
-    def takes_changed_attention(self) -> bool:
-        """In the layers below the last one."""
-        return True
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one; for `surgery` the last six."""
@@ -84,18 +84,6 @@ class MaskPool:
     def features(self, blocks: Blocks) -> Tensor:
         """Dense features, (pictures, patches, D)."""
         return blocks.embed(_STREAMS[self.kind](blocks)[:, 1:])
-
-    def embeddings(self, blocks: Blocks, features: Tensor, places: Sequence[Place]) -> Tensor:
-        """Their means, (views, D)."""
-        return weighted_means(features[0], places, self.unit_tokens)
-
-    def dense(self, blocks: Blocks, features: Tensor, place: Place) -> Tensor:
-        """(rows, cols, D)."""
-        return features[0].unflatten(0, blocks.grid)
-
-    def similarity(self, blocks: Blocks, features: Tensor, place: Place, targets: Tensor) -> Tensor:
-        """Cosines of each patch with the targets, (targets, rows, cols)."""
-        return cosines(self.dense(blocks, features, place), targets)
 
 
 def last_values(blocks: Blocks) -> Tensor:

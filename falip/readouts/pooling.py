@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from falip.dense import Place
+from falip.dense import Blocks, Place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,3 +34,30 @@ def cosines(dense: Tensor, targets: Tensor) -> Tensor:
     from torch.nn.functional import normalize
 
     return (normalize(dense.float(), dim=-1) @ targets.float().to(dense.device).T).permute(2, 0, 1)
+
+
+class PatchMeans:
+    """What read-outs have in common that average features of the patches of the last layer over a region.
+
+    Attributes:
+        unit_tokens: Whether the features of each patch get unit length first.
+    """
+
+    unit_tokens: bool
+
+    @property
+    def takes_changed_attention(self) -> bool:
+        """In the layers below the last one."""
+        return True
+
+    def embeddings(self, blocks: Blocks, features: Tensor, places: Sequence[Place]) -> Tensor:
+        """Means of the features over the regions, (views, D)."""
+        return weighted_means(features[0], places, self.unit_tokens)
+
+    def dense(self, blocks: Blocks, features: Tensor, place: Place) -> Tensor:
+        """(rows, cols, D)."""
+        return features[0].unflatten(0, blocks.grid)
+
+    def similarity(self, blocks: Blocks, features: Tensor, place: Place, targets: Tensor) -> Tensor:
+        """Cosines of each patch with the targets, (targets, rows, cols)."""
+        return cosines(self.dense(blocks, features, place), targets)

@@ -14,7 +14,7 @@ from falip.errors import check_choice
 from falip.geometry import Geometry
 from falip.readouts.cover import filled, token_weights
 from falip.readouts.mask_pool import maskclip
-from falip.readouts.pooling import cosines, weighted_means
+from falip.readouts.pooling import PatchMeans
 from falip.regions import Box, ImageSize, Region
 from falip.views import Component, Views
 
@@ -25,7 +25,7 @@ Area = Literal["box", "mask"]
 
 
 @dataclass(frozen=True)
-class ROIAlign:
+class ROIAlign(PatchMeans):
     """MaskCLIP's dense features, sampled in the region's box and averaged (CLIPSelf, arXiv:2310.01403).
 
     torchvision's roi_align with one bin, aligned, ceil(side in patches) samples along each side at the middle of equal
@@ -55,11 +55,6 @@ class ROIAlign:
         places = tuple(Place(self._weights(region.clipped(image.size), image.size, geometry)) for region in regions)
         return Views((image,), (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
 
-    @property
-    def takes_changed_attention(self) -> bool:
-        """In the layers below the last one."""
-        return True
-
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one."""
         return (depth - 1,)
@@ -67,18 +62,6 @@ class ROIAlign:
     def features(self, blocks: Blocks) -> Tensor:
         """Dense features, (pictures, patches, D)."""
         return blocks.embed(maskclip(blocks)[:, 1:])
-
-    def embeddings(self, blocks: Blocks, features: Tensor, places: Sequence[Place]) -> Tensor:
-        """Their means at the samples, (views, D)."""
-        return weighted_means(features[0], places, self.unit_tokens)
-
-    def dense(self, blocks: Blocks, features: Tensor, place: Place) -> Tensor:
-        """(rows, cols, D)."""
-        return features[0].unflatten(0, blocks.grid)
-
-    def similarity(self, blocks: Blocks, features: Tensor, place: Place, targets: Tensor) -> Tensor:
-        """Cosines of each patch with the targets, (targets, rows, cols)."""
-        return cosines(self.dense(blocks, features, place), targets)
 
     def _weights(self, region: Region, image_size: ImageSize, geometry: Geometry) -> np.ndarray:
         if self.area == "mask" and region.mask is not None:

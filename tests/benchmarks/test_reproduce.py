@@ -135,7 +135,9 @@ def test_a_table_of_another_paper_has_its_proposals_texts_and_size_prior(command
 @pytest.mark.timeout(1800)
 def test_each_kind_of_command_for_a_published_figure_runs_small(data_root, clip_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("FALIP_DATA", str(data_root))
-    kinds = {(e.task, e.proposals, e.prompt, e.text, e.rules): e for e in load_expectations()}
+    # Region recognition is in no table of `make reproduce`, and is run on stand-ins of its own.
+    tasks = {sweep.task for sweeps in TABLES.values() for sweep in sweeps}
+    kinds = {(e.task, e.proposals, e.prompt, e.text, e.rules): e for e in load_expectations() if e.task in tasks}
     weights = tmp_path / "visual.pth"
     write_alpha_weights(clip_folder("small"), weights)
     commands = []
@@ -215,7 +217,9 @@ def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 50
     assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
-    assert "for the tables of other papers:\n  python -m scripts.data weights --backbone timm/resnet50x16_clip" in said.err
+    others = said.err.partition("for the tables of other papers:\n")[2]
+    assert "python -m scripts.data weights --backbone timm/resnet50x16_clip" in others
+    assert "python -m scripts.data masks refcoco --split val" in others and "pointclip_v2/best_param.py" in others
 
 
 def test_the_screen_loads_no_torch(tmp_path):

@@ -147,7 +147,10 @@ def test_read_outs_run_on_every_vit(clip_folder, tmp_path, photo, readout):
 def test_a_resnet_says_that_it_has_no_dense_features(tmp_path, photo):
     write_open_clip(tmp_path, "resnet")
     backbone = load_backbone(str(tmp_path))
-    with pytest.raises(UserError, match="naclip needs read-outs of dense features, which this vision tower does not have"):
+    with pytest.raises(
+        UserError,
+        match="naclip needs attention of the patches to each other in the last layer, which",
+    ):
         backbone.encode_regions(photo, REGIONS, READOUTS[0])
     with pytest.raises(UserError, match="read-outs of dense features"):
         backbone.dense(photo, READOUTS[1])

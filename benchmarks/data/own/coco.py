@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.data.boxes import check_frame, check_unit
 from benchmarks.data.files import (
     box_from_xywh,
     check_choice,
     identifier,
     read_json,
     required,
-    sha256,
 )
 from benchmarks.data.masks import decoded
 from benchmarks.data.own.labelled import LabelledFile, LabelledPicture, LabelledRegion
 from benchmarks.data.own.pictures import Pictures
-from benchmarks.data.own.table import Faults, Row, read_table
-from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
+from benchmarks.data.own.referring import ReferringFiles
+from benchmarks.data.own.table import Faults, Row
 from falip import Region
 from falip.errors import UserError
 from falip.reading import MEGAPIXELS
@@ -100,21 +97,19 @@ class LabelledInstances(LabelledFile):
         return decoded(one.outline, image.size, place)
 
 
-class ReferringInstances:
+class ReferringInstances(ReferringFiles):
     """Expressions about the annotated objects of a file of COCO instances; all objects of a picture are candidates.
 
     Args:
-        instances: The file of COCO instances.
-        expressions: A CSV file with the columns image (file name or id), id, expression, target (id of the annotation that
-            is meant), and perhaps slice.
+        instances: The file of COCO instances; its pictures are named there.
+        expressions: As for the rest, see `ReferringFiles`; image is a file name or an id, target the id of an annotation.
         images: The folder of the pictures; None for that of the instances.
         split: What tables call this part of the data.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
-
-    Raises:
-        UserError: When read: if a file is missing or has faults; all of them are named.
     """
+
+    name = "coco"
 
     def __init__(
         self,
@@ -125,90 +120,39 @@ class ReferringInstances:
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
     ) -> None:
-        self.file, self.table = Path(instances).expanduser(), Path(expressions).expanduser()
-        self.split, self.accept_outside = split, accept_outside
-        self.pictures = Pictures(Path(images).expanduser() if images else self.file.parent, megapixels)
+        super().__init__(instances, expressions, images, split, accept_outside, megapixels)
 
     @cached_property
     def _instances(self) -> Instances:
         return Instances(self.file, self.pictures)
 
     @cached_property
-    def _candidates(self) -> dict[str, dict[str, tuple[Box, Any]]]:
-        """For each picture the box and the outline of each of its annotations."""
-        found: dict[str, dict[str, tuple[Box, Any]]] = defaultdict(dict)
+    def _outlines(self) -> dict[tuple[str, str], Any]:
+        """The outline of each annotation that has one, by picture and id."""
+        listed = [(image, identifier(one["id"], place), one) for place, image, one in self._instances.annotations]
+        return {(image, key): one["segmentation"] for image, key, one in listed if one.get("segmentation")}
+
+    def _read(self) -> dict[str, dict[str, Box]]:
+        found: dict[str, dict[str, Box]] = {}
         faults = Faults()
         for place, image, one in self._instances.annotations:
             with faults.caught():
-                key = identifier(required(one, "id", place), place)
-                found[image][key] = _box(one, place), one.get("segmentation") or None
+                box = _box(one, place)
+                found.setdefault(image, {})[identifier(one["id"], place)] = box
         faults.raise_any(str(self.file))
-        check_unit((box for image in found.values() for box, _ in image.values()), str(self.file))
-        frames = [(self._instances.path(image), [box for box, _ in boxes.values()]) for image, boxes in found.items()]
-        check_frame(frames, str(self.file), self.pictures.reader.size, self.accept_outside)
         return found
-
-    @cached_property
-    def _queries(self) -> dict[str, list[Query]]:
-        queries: dict[str, list[Query]] = {}
-        faults, ids = Faults(), set[str]()
-        for row in read_table(self.table, ("image", "id", "expression", "target")):
-            with faults.caught():
-                image = self._image(row)
-                target, key = identifier(row.text("target"), row.place), f"{image}/{row.text('id')}"
-                if target not in self._candidates.get(image, {}):
-                    raise UserError(f"{row.place}: {image} has no annotation {target}.")
-                if key in ids:
-                    raise UserError(f"{row.place}: the expression {row.text('id')} of {image} is there already.")
-                ids.add(key)
-                box, words = self._candidates[image][target][0], row.text("expression")
-                queries.setdefault(image, []).append(Query(key, words, (box,), slice=row.values.get("slice", "")))
-        faults.raise_any(str(self.table))
-        return queries
 
     def _image(self, row: Row) -> str:
         text = row.text("image")
         name = text if text in self._candidates else self._instances.files.get(identifier(text, row.place), "")
-        if not name:
-            raise UserError(f"{row.place}: {self.file} has no picture {text}.")
+        if name not in self._candidates:
+            raise UserError(f"{row.place}: {self.file} has no annotated picture {text}.")
         return name
 
-    @cached_property
-    def index(self) -> list[SampleInfo]:
-        """The pictures that an expression asks about."""
-        return [SampleInfo(name, len(asked), len(self._candidates[name])) for name, asked in self._queries.items()]
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """None: expressions are free text."""
-        return ()
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """Name, split, version of the loader, hashes of both files, and of pictures names and sizes."""
-        pictures = self.pictures.digest(self._queries)
-        files = {path.name: sha256(path) for path in (self.file, self.table)}
-        return {"name": "coco", "split": self.split, "version": 1, "files": files, "pictures": pictures}
-
-    def expressions(self) -> list[str]:
-        """All expressions, for the pool of those that are subtracted."""
-        return [query.text for asked in self._queries.values() for query in asked]
-
-    def load(self, i: int) -> Sample:
-        """One picture with its candidates, their masks where they have some, and all its expressions.
-
-        Raises:
-            UserError: If the picture or a mask is broken.
-        """
-        name, asked = list(self._queries.items())[i]
-        image, candidates = self.pictures.read(self._instances.path(name)), self._candidates[name]
-        place = f"{self.file}, {name}, annotation"
-        regions = tuple(
-            Region((box,), None if outline is None else decoded(outline, image.size, f"{place} {key}"))
-            for key, (box, outline) in candidates.items()
-        )
-        boxes = tuple(box for box, _ in candidates.values())
-        return Sample(name, (Picture(image, regions),), tuple(asked), boxes)
+    def _region(self, name: str, candidate: str, box: Box, image: Image.Image) -> Region:
+        outline = self._outlines.get((name, candidate))
+        place = f"{self.file}, {name}, annotation {candidate}"
+        return Region((box,), None if outline is None else decoded(outline, image.size, place))
 
 
 class Instances:

@@ -80,7 +80,9 @@ class FGVP:
             raise UserError(f"{self.name} draws in colour, so it takes RGB pictures; this one has mode {image.mode!r}.")
         clipped, whole = [region.clipped(image.size) for region in regions], filters()
         images = tuple(self._drawn(image, region, whole) for region in clipped)
-        return Views(images, (Component(self.name, tuple(range(len(images))), preparation=TwoResizes()),))
+        whole_picture = self.drawing not in CUTS
+        component = Component(self.name, tuple(range(len(images))), preparation=TwoResizes(), scaled=whole_picture)
+        return Views(images, (component,))
 
     def _drawn(self, image: Image.Image, region: Region, whole: WholeImage) -> Image.Image:
         if self.drawing in CUTS:

@@ -75,6 +75,20 @@ def test_a_file_cut_off_is_gone_on_with_and_ends_the_same(
     assert path.read_bytes() == whole and not (coco_root / "masks.jsonl.partial").exists()
 
 
+def test_a_file_that_lacks_pictures_is_gone_on_with_and_a_whole_one_is_left(
+    coco_root: Path, sam: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = coco_root / "masks.jsonl"
+    assert data.main(command(coco_root, sam, "--proposals", "gt")) == 0
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    capsys.readouterr()
+    assert data.main(command(coco_root, sam, "--proposals", "gt")) == 0
+    assert capsys.readouterr().out == "2/2 images\n" and path.read_bytes() == whole
+    assert data.main(command(coco_root, sam, "--proposals", "gt")) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_a_file_of_other_settings_is_kept(coco_root: Path, sam: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert data.main(command(coco_root, sam)) == 0
     before = (coco_root / "masks.jsonl").read_bytes()

@@ -15,6 +15,7 @@ EXPECTATIONS = [*load_expectations(), *(member for average in load_averages() fo
 DISTINCT = list({tuple(overrides_of(e)): e for e in EXPECTATIONS}.values())
 
 
+@pytest.mark.slow
 def test_each_command_composes_to_the_labels_that_the_figure_is_held_against():
     jobs = [job for found in expanded(overrides_of(e) for e in DISTINCT) for job in found]
     assert len(jobs) == len(DISTINCT)

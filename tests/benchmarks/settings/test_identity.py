@@ -59,6 +59,7 @@ OTHER_VALUES = {
     "text.leave_out_own": "true",
     "text.relations": "true",
     "approximation": "frozen",
+    "metrics.attention": "true",
 }
 # Chosen by name, or with one value only.
 NO_OTHER = {

@@ -80,6 +80,7 @@ def test_without_the_data_what_is_published_of_the_split_counts(command, picture
     assert "about" in Forecasts(measured_s=0.1).of(jobs_of(*command, "prompt=plain", f"data_root={tmp_path}"))
 
 
+@pytest.mark.slow
 def test_every_split_of_the_tables_has_a_published_extent(tmp_path):
     for table in TABLES:
         commands = list(planned(parser().parse_args(["--tables", table, "--data-root", str(tmp_path)])).commands())

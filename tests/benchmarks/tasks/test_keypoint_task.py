@@ -56,6 +56,13 @@ def test_a_name_chooses_among_keypoints_and_a_keypoint_among_names():
     assert (second.target, second.chance, second.candidates) == (1, 0.5, 2)
 
 
+@pytest.mark.parametrize("ask", ["name_to_keypoint", "keypoint_to_name"])
+def test_the_answer_lies_at_the_keypoint_that_is_asked_about(ask):
+    one, queries = task(ask=ask), sample()
+    records = one.decide(queries, SCORES, "sum", 0)
+    assert [one.answer(queries, q, r, 2) for q, r in zip(queries.queries, records, strict=True)] == [[0], [1]]
+
+
 def test_sinkhorn_by_hand_is_rows_then_columns():
     matrix = np.log([[1.0, 3.0], [1.0, 1.0]])
     rows = [[1 / 4, 3 / 4], [1 / 2, 1 / 2]]

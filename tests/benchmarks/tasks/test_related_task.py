@@ -3,8 +3,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.data.samples import Picture, Query, Sample
+from benchmarks.tasks.none import ReferringOrNone
 from benchmarks.tasks.rec import ReferringExpressions
 from benchmarks.tasks.related import related
+from falip.errors import UserError
 
 pytest.importorskip("spacy", reason="relations need spaCy: pip install 'falip[relations]'")
 SIZE = (100, 80)
@@ -15,6 +17,11 @@ TEXTS = ("the cup right of the dot", "the dot", "the cup")
 
 def task(**rules):
     return related(ReferringExpressions(dataset=None, name="rec/test", split="test", **rules))  # pyright: ignore[reportArgumentType]
+
+
+def test_a_task_that_may_answer_none_has_no_relations():
+    with pytest.raises(UserError, match=r"text\.relations=true"):
+        related(ReferringOrNone(dataset=None, name="rec/none", split="test"))  # pyright: ignore[reportArgumentType]
 
 
 def sample(*texts, boxes=BOXES):

@@ -136,7 +136,7 @@ def test_expressions_about_coco_instances(folder):
     ]
     assert sample.pictures[0].regions[1].mask is not None
     (folder / "words.csv").write_text("image,id,expression,target\n7,1,the dog,99\n9,1,x,10\n")
-    with pytest.raises(UserError, match=r"2 faults(.|\n)*no annotation 99(.|\n)*has no picture 9"):
+    with pytest.raises(UserError, match=r"2 faults(.|\n)*no candidate 99(.|\n)*has no annotated picture 9"):
         _ = data.__class__(str(folder / "instances.json"), str(folder / "words.csv")).index
 
 
