@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
+from threading import Lock
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from benchmarks.run.looking import covered_by
 from benchmarks.tasks import Task, looked_at
 from falip.backbone import Backbone
 from falip.errors import UserError
+from falip.prompts.pictures import shared_filters
 from falip.views import Combine, Prompt, Scorer, Views, join_views, make_views
 
 log = logging.getLogger(__name__)
@@ -102,6 +105,18 @@ class Piece:
         return replace(self, views=[[replace(part, pixels=None) for part in parts] for parts in self.views])
 
 
+class Once:
+    """Loads a sample once for its pieces, which several workers make at a time; the last two are kept."""
+
+    def __init__(self, load: Callable[[int], Sample]) -> None:
+        self._lock, self._load = Lock(), lru_cache(maxsize=2)(load)
+
+    def load(self, i: int) -> Sample:
+        """The sample; who asks meanwhile waits for it."""
+        with self._lock:
+            return self._load(i)
+
+
 @dataclass(frozen=True, eq=False)
 class Workshop:
     """Makes the pieces of a task under some prompts, for some backbones.
@@ -121,6 +136,11 @@ class Workshop:
     regions: int
     keep_going: bool
     attention: bool = False
+    _once: Once = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Sees to it that a sample that is torn is decoded once."""
+        object.__setattr__(self, "_once", Once(self.task.dataset.load))
 
     def orders(self, samples: Sequence[int]) -> Iterator[tuple[int, int, int]]:
         """Sample, piece and number of pieces, in order."""
@@ -138,7 +158,7 @@ class Workshop:
         i, number, count = order
         info, final = self.task.dataset.index[i], number + 1 == count
         try:
-            sample = self.task.dataset.load(i)
+            sample = self.task.dataset.load(i) if count == 1 else self._once.load(i)
             pictures = self.task.pictures(sample)
             for picture in pictures:
                 for region in picture.regions:
@@ -155,7 +175,8 @@ class Workshop:
         if not mine:
             return Piece(info, final, sample, outside=outside)
         whole = {id(picture.image): picture for picture in pictures}
-        made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
+        with shared_filters():
+            made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
         joined = [[join_views(drawn) for drawn in pictures] for pictures in made]
         covered, views = [], []
         for backbone, pictures in zip(self.backbones, joined, strict=True):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.run.provenance import git_state
-from benchmarks.speed import document, prompts
+from benchmarks.speed import document, prompts, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -24,10 +24,12 @@ from benchmarks.speed.measure import (
 )
 from benchmarks.speed.towers import TOWERS, measure_tower
 from benchmarks.speed.ways import WAYS, encode
+from benchmarks.speed.windows import one_thread
 from falip import Backbone, UserError
 
 # Images that are measured of the load, and embedded scenes for the data side; other models than ViT-B/16 are small.
 PART, SMALL_PART = {RANDOM: 4}, 64
+ODD_SIZES = 200  # pictures whose input is compared to the bit
 ABOUT = """# Speed
 
 `{command}`, at {commit}, on {machine}; products of 2048 x 2048 matrices reach {peak:.0f} GFLOP/s.
@@ -57,18 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             load = make_load(backbone, arguments.part, arguments.regions[0], 1)
             sys.stdout.write(f"{own_peak(backbone, arguments.memory_of, load)}\n")
             return 0
-        measure = _measure_towers if arguments.towers else _measure_prompts if arguments.prompts else _measure
+        measure, head = _chosen(arguments)
         text, rows = measure(arguments, shlex.join(["python", "-m", "benchmarks.speed", *given]))
         sys.stdout.write(text)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(text)
-        arguments.out.with_suffix(".csv").write_text(
-            document.as_csv(TOWERS_HEAD if arguments.towers else prompts.HEAD if arguments.prompts else document.HEAD, rows)
-        )
+        arguments.out.with_suffix(".csv").write_text(document.as_csv(head, rows))
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
+
+
+def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, list[list[str]]]], Sequence[str]]:
+    """What measures, and the columns that it has."""
+    if arguments.data:
+        return _measure_data, windows.HEAD
+    if arguments.towers:
+        return _measure_towers, TOWERS_HEAD
+    return (_measure_prompts, prompts.HEAD) if arguments.prompts else (_measure, document.HEAD)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--towers", action="store_true", help="instead: exact against none with towers that pool by one attention"
     )
+    parser.add_argument("--data", action="store_true", help="instead: the data side, by windows against Pillow's whole way")
     parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
@@ -151,6 +161,20 @@ def _measure_towers(arguments: argparse.Namespace, command: str) -> tuple[str, l
     ]
     head = TOWERS_ABOUT.format(command=command, commit=_commit(), machine=threads(), images=part, repeats=repeats)
     return f"{head}\n{document.markdown(TOWERS_HEAD, rows)}\n", rows
+
+
+def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
+    repeats, odd, pictures = (1, 3, 0) if arguments.quick else (4 * arguments.repeats, ODD_SIZES, arguments.images)
+    with one_thread():
+        rows = windows.measure_windows(repeats)
+        different, compared = windows.count_different(odd)
+        workers = windows.measure_workers(pictures, counts=() if arguments.quick else (1, 2))
+    head = windows.ABOUT.format(
+        command=command, commit=_commit(), machine=threads(), size=windows.SIZE, regions=windows.REGIONS, repeats=repeats
+    )
+    notes = windows.NOTES.format(odd=odd, prompts=len(rows), different=different, compared=compared, pictures=pictures)
+    tables = [document.markdown(windows.HEAD, rows), notes, document.markdown(windows.WORKERS_HEAD, workers)]
+    return "\n".join([head, *tables]), rows
 
 
 def _notes(arguments: argparse.Namespace, name: str, backbone: Backbone, part: int) -> list[str]:

@@ -299,12 +299,16 @@ class Backbone:
         return seen.components[0], self._to_model(pixels)
 
     def _inputs(self, views: Views) -> tuple[Views, Tensor]:
-        """Views and the pixels that they point at, (images, channels, side, side), on the CPU."""
-        return with_alpha_channel(*self.preprocess.prepared(views), self.geometry)
+        """Views and the pixels that they point at, (images, channels, side, side), on the CPU, uint8 or normalised."""
+        seen, pixels = self.preprocess.prepared(views)
+        if "alpha" in self.geometry.abilities:
+            pixels = self.preprocess.normalised(pixels)
+        return with_alpha_channel(seen, pixels, self.geometry)
 
     def _to_model(self, pixels: Any) -> Tensor:
-        """Pixels on the model's device in its dtype; towards a GPU the copy runs beside the model's work."""
-        pixels = pixels.to(dtype=self.tower.dtype)
+        """Pixels on the model's device, normalised, in its dtype; towards a GPU the copy runs beside the model's work."""
+        if pixels.dtype != torch.uint8:  # 8 bits travel as they are
+            pixels = pixels.to(dtype=self.tower.dtype)
         if self.tower.device.type == "cuda" and pixels.device.type == "cpu":
             pixels = pixels.pin_memory()
-        return pixels.to(self.tower.device, non_blocking=True)
+        return self.preprocess.normalised(pixels.to(self.tower.device, non_blocking=True)).to(self.tower.dtype)

@@ -1,16 +1,14 @@
-"""Other input sizes than a ViT was trained with, and pictures padded to a square."""
+"""Other input sizes than a ViT was trained with."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import nn
 from torch.nn.functional import interpolate
 
 from falip.errors import UserError
-from falip.geometry import Geometry
 
 
 def resize_input(model: Any, image_size: int) -> None:
@@ -45,19 +43,3 @@ def resize_input(model: Any, image_size: int) -> None:
     embeddings.num_patches, embeddings.num_positions = rows**2, 1 + rows**2
     embeddings.position_ids = torch.arange(1 + rows**2, device=old.weight.device)[None]
     model.config.vision_config.image_size = image_size
-
-
-def padded(image: Image.Image, geometry: Geometry, resample: int) -> Image.Image:
-    """The picture with its longer side as long as the model's input, and black to its right or below.
-
-    CLIPSelf src/open_clip/transform.py, lines 136 to 191.
-
-    Args:
-        image: An RGB picture.
-        geometry: Of the backbone.
-        resample: Pillow's number of the filter.
-    """
-    (width, height), _ = geometry.resized(image.size)
-    square = Image.new(image.mode, (geometry.image_size, geometry.image_size))
-    square.paste(image.resize((width, height), Image.Resampling(resample)), (0, 0))
-    return square

@@ -8,6 +8,7 @@ from typing import ClassVar, get_args
 
 from PIL import Image
 
+from falip.edited import cut, edited, window_of_mask
 from falip.errors import check_choice
 from falip.geometry import Geometry
 from falip.prompts.pictures import Area, WholeImage, edited_views
@@ -42,6 +43,8 @@ class Blackout:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The picture without the region."""
         shown = region if self.area == "mask" else Region(region.boxes)
-        picture = image.copy()
-        picture.paste(0 if image.mode == "F" else (0, 0, 0), None, Image.fromarray(shown.pixels(image.size)))
-        return picture, region
+        inside = shown.pixels(image.size)
+        window = x0, y0, x1, y1 = window_of_mask(inside)
+        patch = cut(image, window)
+        patch.paste(0 if image.mode == "F" else (0, 0, 0), None, Image.fromarray(inside[y0:y1, x0:x1]))
+        return edited(image, window, patch), region

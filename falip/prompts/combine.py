@@ -13,7 +13,7 @@ from falip.errors import UserError, check_choice, check_weights
 from falip.geometry import Geometry
 from falip.prompts.alpha import ChannelPrompt
 from falip.prompts.foveal import AttentionPrompt
-from falip.prompts.pictures import Picture, Plain, WholeImage
+from falip.prompts.pictures import Picture, Plain, WholeImage, filters, shared_filters
 from falip.regions import Region
 from falip.views import Combine, Component, Prompt, Views, join_views, merge_views
 
@@ -71,7 +71,7 @@ class Compose:
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """One view for each region."""
-        whole = WholeImage()
+        whole = filters()
         views = [self._view(image, region.clipped(image.size), geometry, whole) for region in regions]
         if not any(hasattr(p, "edit") for p in self.prompts) and all(len(view.images) == 1 for view in views):
             views = [replace(view, images=(image,)) for view in views]
@@ -153,7 +153,8 @@ class Ensemble:
 
     def __call__(self, image: Image.Image, regions: Sequence[Region], geometry: Geometry) -> Views:
         """The views of all prompts; a picture that several of them leave alone is there once."""
-        made = [prompt(image, regions, geometry) for prompt in self.prompts]
+        with shared_filters():
+            made = [prompt(image, regions, geometry) for prompt in self.prompts]
         for views in made:
             if len(views.components) > 1 and views.combine != self.combine:
                 raise UserError(

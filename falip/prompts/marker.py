@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, get_args
 
 from PIL import Image, ImageColor, ImageDraw
 
+from falip.edited import edited, window_of
 from falip.errors import UserError, check_choice, check_number
 from falip.geometry import Geometry
 from falip.prompts.pictures import WholeImage
@@ -84,7 +85,14 @@ class Marker:
         width = max(1, int(self.width * side / UNIT))
         for box in region.boxes:
             self._draw(ImageDraw.Draw(picture), box, width)
-        return picture, region
+        # Lines are drawn where they are, since Pillow's slopes round by the place; the window is what they can touch.
+        window = window_of([*region.boxes, *map(_bounds, self._strokes(region.boxes))], image.size, margin=width + 1)
+        return edited(image, window, picture.crop(window)), region
+
+    def _strokes(self, boxes: Sequence[Box]) -> list[tuple[Point, Point]]:
+        """Lines of arrows and crosses."""
+        shape = {"arrow": _arrow, "cross": _cross}.get(self.shape)
+        return [stroke for box in boxes for stroke in shape(box, self.angle)] if shape else []
 
     def _draw(self, canvas: ImageDraw.ImageDraw, box: Box, width: int) -> None:
         colour = ImageColor.getrgb(self.colour)
@@ -93,8 +101,7 @@ class Marker:
         elif self.shape == "box":
             canvas.rectangle(box, outline=colour, width=width)
         else:
-            strokes = _arrow(box, self.angle) if self.shape == "arrow" else _cross(box, self.angle)
-            for stroke in strokes:
+            for stroke in self._strokes([box]):
                 ends = [(round(x), round(y)) for x, y in stroke]  # Pillow cuts fractions off, and 89.999 would be 89
                 canvas.line(ends, fill=colour, width=width)
 
@@ -112,6 +119,11 @@ def _arrow(box: Box, angle: float) -> list[tuple[Point, Point]]:
     sides = [back - _HEAD_ANGLE, back + _HEAD_ANGLE]
     ends = [(tip[0] + _HEAD * length * math.cos(turn), tip[1] + _HEAD * length * math.sin(turn)) for turn in sides]
     return [(start, tip), *((tip, end) for end in ends)]
+
+
+def _bounds(stroke: tuple[Point, Point]) -> Box:
+    (x0, y0), (x1, y1) = stroke
+    return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
 def _centre(box: Box) -> Point:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from falip.edited import cut, edited, moved, window_of, window_of_mask
 from falip.errors import UserError, check_choice, check_number
 from falip.geometry import Geometry
 from falip.regions import Box, Region
@@ -53,9 +56,30 @@ class WholeImage:
         return self._filtered[key][1]
 
 
+_shared: ContextVar[WholeImage | None] = ContextVar("filters that prompts share", default=None)
+
+
+@contextmanager
+def shared_filters() -> Iterator[None]:
+    """Prompts called within compute the filters of a picture once for all of them; it must not change meanwhile."""
+    if _shared.get() is not None:
+        yield
+        return
+    token = _shared.set(WholeImage())
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def filters() -> WholeImage:
+    """Those that are shared, or new ones."""
+    return _shared.get() or WholeImage()
+
+
 def edited_views(prompt: Picture, image: Image.Image, regions: Sequence[Region]) -> Views:
     """The views of a prompt that edits the picture for each region."""
-    whole = WholeImage()
+    whole = filters()
     clipped = [region.clipped(image.size) for region in regions]
     images = tuple(prompt.edit(image, region, whole)[0] for region in clipped)
     return Views(images, (Component(prompt.name, tuple(range(len(images)))),))
@@ -125,9 +149,7 @@ class Blur:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The sharp region on the blurred picture."""
         _check_colours(self.name, image)
-        picture = _outside(image, "blur", self.radius, whole).copy()
-        _paste_region(picture, image, region, self.area)
-        return picture, region
+        return _with_region(_outside(image, "blur", self.radius, whole), image, region, self.area), region
 
 
 @dataclass(frozen=True)
@@ -154,9 +176,7 @@ class Grayscale:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The coloured region on the grey picture."""
         _check_colours(self.name, image)
-        picture = _outside(image, "grey", 0, whole).copy()
-        _paste_region(picture, image, region, self.area)
-        return picture, region
+        return _with_region(_outside(image, "grey", 0, whole), image, region, self.area), region
 
 
 @dataclass(frozen=True)
@@ -194,17 +214,18 @@ class RedCircle:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The picture with a ring around each box of the region."""
         _check_colours(self.name, image)
-        if self.outside == "keep":
-            picture = image.copy()
-        else:
-            inside = Image.new("L", image.size, 0)
-            for box in region.boxes:
+        window = window_of(region.boxes, image.size)
+        patch, base, boxes = cut(image, window), image, moved(region.boxes, window)
+        if self.outside != "keep":
+            base = _outside(image, self.outside, self.radius, whole)
+            inside = Image.new("L", patch.size, 0)
+            for box in boxes:
                 ImageDraw.Draw(inside).ellipse(box, fill=255)
-            picture = Image.composite(image, _outside(image, self.outside, self.radius, whole), inside)
+            patch = Image.composite(patch, base.crop(window), inside)
         width = max(1, int(max(image.size) / 200)) if self.width is None else self.width
-        for box in region.boxes:
-            ImageDraw.Draw(picture).ellipse(box, outline=tuple(self.colour), width=width)
-        return picture, region
+        for box in boxes:
+            ImageDraw.Draw(patch).ellipse(box, outline=tuple(self.colour), width=width)
+        return edited(base, window, patch), region
 
 
 @dataclass(frozen=True)
@@ -230,10 +251,12 @@ class Shade:
     def edit(self, image: Image.Image, region: Region, whole: WholeImage) -> tuple[Image.Image, Region]:
         """The picture with each box of the region tinted."""
         _check_colours(self.name, image)
-        overlay = Image.new("RGBA", image.size, (0, 0, 0, 0))
-        for box in region.boxes:
+        window = window_of(region.boxes, image.size)
+        patch = cut(image, window).convert("RGBA")
+        overlay = Image.new("RGBA", patch.size, (0, 0, 0, 0))
+        for box in moved(region.boxes, window):
             ImageDraw.Draw(overlay).rectangle(box, fill=(*self.colour, self.alpha))
-        return Image.alpha_composite(image.convert("RGBA"), overlay).convert("RGB"), region
+        return edited(image, window, Image.alpha_composite(patch, overlay).convert("RGB")), region
 
 
 def _check_colours(name: str, image: Image.Image) -> None:
@@ -251,15 +274,20 @@ def _outside(image: Image.Image, kind: Outside, radius: float, whole: WholeImage
     return whole.filtered(image, "grey", lambda picture: picture.convert("L").convert("RGB"))
 
 
-def _paste_region(picture: Image.Image, source: Image.Image, region: Region, area: Area) -> None:
+def _with_region(base: Image.Image, source: Image.Image, region: Region, area: Area) -> Image.Image:
+    """The base with the region of the source in it."""
     if area == "mask" and region.mask is not None:
-        inside = Image.fromarray(region.mask.astype(np.uint8) * 255)
+        window = x0, y0, x1, y1 = window_of_mask(region.mask)
+        inside = Image.fromarray(region.mask[y0:y1, x0:x1].astype(np.uint8) * 255)
     else:
         # Pillow's rectangle takes in its last row and column; the reference pastes through such a mask.
-        inside = Image.new("L", source.size, 0)
-        for box in region.boxes:
+        window = window_of(region.boxes, source.size)
+        inside = Image.new("L", (window[2] - window[0], window[3] - window[1]), 0)
+        for box in moved(region.boxes, window):
             ImageDraw.Draw(inside).rectangle(box, fill=255)
-    picture.paste(source, (0, 0), inside)
+    patch = base.crop(window)
+    patch.paste(cut(source, window), (0, 0), inside)
+    return edited(base, window, patch)
 
 
 def _pixel_box(box: Box, image: Image.Image) -> tuple[int, int, int, int]:

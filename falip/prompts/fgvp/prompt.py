@@ -13,7 +13,7 @@ from falip.geometry import Geometry
 from falip.prompts.fgvp.canvas import cut_canvas, resized, whole_canvas
 from falip.prompts.fgvp.drawing import Area, Effect, drawn, opencv
 from falip.prompts.fgvp.resize import TwoResizes
-from falip.prompts.pictures import WholeImage
+from falip.prompts.pictures import WholeImage, filters
 from falip.regions import Region
 from falip.views import Component, Views
 
@@ -78,7 +78,7 @@ class FGVP:
         opencv()
         if image.mode != "RGB":
             raise UserError(f"{self.name} draws in colour, so it takes RGB pictures; this one has mode {image.mode!r}.")
-        clipped, whole = [region.clipped(image.size) for region in regions], WholeImage()
+        clipped, whole = [region.clipped(image.size) for region in regions], filters()
         images = tuple(self._drawn(image, region, whole) for region in clipped)
         whole_picture = self.drawing not in CUTS
         component = Component(self.name, tuple(range(len(images))), preparation=TwoResizes(), scaled=whole_picture)
