@@ -1,4 +1,4 @@
-"""Make the masks of candidate boxes with SAM: `python -m scripts.data masks --help`."""
+"""Make the masks of candidate boxes with SAM: `falip data masks --help`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.data.segmenting import CHOICES, Segmenter, Segmenting, write_mas
 _DESCRIPTION = """\
 Make the masks of the candidates of a split with SAM, for task.masks=sam, or with --out for task.masks=FILE.
 
-  python -m scripts.data masks refcoco --split testA --device cuda
+  falip data masks refcoco --split testA --device cuda
 
 A call that was interrupted is continued by the same command.
 """
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     default = Segmenting()
     made = argparse.ArgumentParser(
-        prog="python -m scripts.data masks",
+        prog="falip data masks",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
