@@ -32,12 +32,12 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 smoke: $(READY) ## Evaluates every prompt on the embedded benchmark, all three tasks, and prints the tables (LIMIT=20 scenes)
-	$(VENV)/python -m benchmarks +experiment=smoke_rec $(SUBSET)
-	$(VENV)/python -m benchmarks +experiment=smoke_classification $(SUBSET)
-	$(VENV)/python -m benchmarks +experiment=smoke_pointcloud $(SUBSET)
-	$(VENV)/python -m benchmarks.tables --experiment smoke_rec $(if $(LIMIT),--allow-subset)
-	$(VENV)/python -m benchmarks.tables --experiment smoke_classification $(if $(LIMIT),--allow-subset)
-	$(VENV)/python -m benchmarks.tables --experiment smoke_pointcloud $(if $(LIMIT),--allow-subset)
+	$(VENV)/falip run +experiment=smoke_rec $(SUBSET)
+	$(VENV)/falip run +experiment=smoke_classification $(SUBSET)
+	$(VENV)/falip run +experiment=smoke_pointcloud $(SUBSET)
+	$(VENV)/falip tables --experiment smoke_rec $(if $(LIMIT),--allow-subset)
+	$(VENV)/falip tables --experiment smoke_classification $(if $(LIMIT),--allow-subset)
+	$(VENV)/falip tables --experiment smoke_pointcloud $(if $(LIMIT),--allow-subset)
 	@printf '\n%s\n' 'Done. Next, after `source .venv/bin/activate`:' \
 	  '  falip report                            these runs as one page: results/report/index.html' \
 	  '  falip look PHOTO --box x0,y0,x1,y1 --text "a dog" --text "a cat" --out look.png' \
@@ -60,26 +60,26 @@ format: $(READY) ## Mends what lint can mend by itself
 	$(VENV)/ruff format .
 
 reproduce: $(READY) ## The papers' tables on real data, side by side with the published figures (TABLES=rec,reclip TASKS=rec/refcoco SPLITS=testA LIMIT=64 RELEASED=1 BACKBONE=vit_b16 ARGS=--dry-run)
-	$(VENV)/python -m benchmarks.reproduce --tables $(TABLES) $(if $(BACKBONE),--backbone $(BACKBONE)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
+	$(VENV)/falip reproduce --tables $(TABLES) $(if $(BACKBONE),--backbone $(BACKBONE)) $(if $(TASKS),--tasks $(TASKS)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(RELEASED),--released) $(ARGS)
 
 tables: $(READY) ## Makes results/embedded/ again: runs what is missing and writes its tables
 	set -e; for experiment in $(EMBEDDED); do \
-	  $(VENV)/python -m benchmarks +experiment=$$experiment $(ARGS); \
-	  $(VENV)/python -m benchmarks.tables --experiment $$experiment --data embedded --out results/embedded \
+	  $(VENV)/falip run +experiment=$$experiment $(ARGS); \
+	  $(VENV)/falip tables --experiment $$experiment --data embedded --out results/embedded \
 	    --name $$(test $$experiment = smoke_rec && echo rec || echo $$experiment); \
 	done
 
 report: $(READY) ## One HTML page of all runs: results/report/index.html
-	$(VENV)/python -m benchmarks.report $(ARGS)
+	$(VENV)/falip report $(ARGS)
 
 figures: $(READY) ## Every figure of the embedded benchmark: results/figures/
-	set -e; for figure in attention depth_maps heads examples; do $(VENV)/python -m benchmarks.figures $$figure $(ARGS); done
+	set -e; for figure in attention depth_maps heads examples; do $(VENV)/falip figures $$figure $(ARGS); done
 
 status: $(READY) ## Which runs are complete, partial or failed
-	$(VENV)/python -m benchmarks.status $(ARGS)
+	$(VENV)/falip status $(ARGS)
 
 speed: $(READY) ## Measures the ways of encoding many regions against each other
-	$(VENV)/python -m benchmarks.speed $(ARGS)
+	$(VENV)/falip speed $(ARGS)
 
 train-tiny: $(READY) ## Trains the embedded CLIP again into results/train_tiny/second (an hour on two cores)
 	$(VENV)/python -m scripts.train_tiny --minutes 35

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks task=rec/shapes prompt=foveal`; `-m` sweeps, `+experiment=NAME` makes tables."""
+"""The command line: `falip run task=rec/shapes prompt=foveal`; `-m` sweeps, `+experiment=NAME` makes tables."""
 
 from __future__ import annotations
 

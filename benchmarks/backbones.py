@@ -1,7 +1,7 @@
 """Every backbone: its grid, its layers, where a mask goes in it, what it needs, where its weights come from, what is here.
 
-    python -m benchmarks.backbones                       all configurations
-    python -m benchmarks.backbones rn50x16 /path/to/one  configurations, hub ids or folders
+    falip backbones                       all configurations
+    falip backbones rn50x16 /path/to/one  configurations, hub ids or folders
 
 loads no model and asks no network. The sizes are those of a model's own configuration where it is here, else declared.
 """
@@ -23,7 +23,7 @@ from benchmarks.settings.towers import KNOWN, Tower, tower_in
 from falip.errors import UserError
 from falip.weights import OPEN_CLIP, TINY, Weights, cached_folder, find_weights
 
-_FETCH = "python -m scripts.data weights --backbone"
+_FETCH = "falip data weights --backbone"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def render(found: Sequence[Row]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table; 2 if the user must mend something."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.backbones", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="falip backbones", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="configurations, hub ids or folders (default: all configurations)")
     names = parser.parse_args(argv).names or options("backbone")

@@ -1,6 +1,6 @@
 """Two finished runs on the same samples, pair by pair: the difference with its interval, and what each alone got right.
 
-    python -m benchmarks.compare results/runs/rec/shapes/test/tiny/{foveal,plain}/*
+    falip compare results/runs/rec/shapes/test/tiny/{foveal,plain}/*
 
 needs no model, and no data.
 """
@@ -20,7 +20,7 @@ from falip.errors import UserError
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints both accuracies and their paired comparison; 2 if the user must mend something."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="falip compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("first", type=Path, help="folder of a finished run")
     parser.add_argument("second", type=Path, help="folder of another one on the same queries")

@@ -1,9 +1,9 @@
 """New results from stored scores: runs as one ensemble, relations switched on or off, other weights for depth maps.
 
-    python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{crop,blur,foveal}/* --how sum
-    python -m benchmarks.recombine results/runs/rec/refcoco/testA/vit_b16/crop/RUN --relations off
-    python -m benchmarks.recombine results/runs/rec/shapes/test/tiny/{plain,blackout}/* --weights=1,-1
-    python -m benchmarks.recombine results/runs/pointcloud/solids/test/tiny/plain/RUN --view-weights=1,0.5,0.5,1,0.25,0.25
+    falip recombine results/runs/rec/shapes/test/tiny/{crop,blur,foveal}/* --how sum
+    falip recombine results/runs/rec/refcoco/testA/vit_b16/crop/RUN --relations off
+    falip recombine results/runs/rec/shapes/test/tiny/{plain,blackout}/* --weights=1,-1
+    falip recombine results/runs/pointcloud/solids/test/tiny/plain/RUN --view-weights=1,0.5,0.5,1,0.25,0.25
 
 needs no model, and no data. Each run keeps its own text: where one phrases expressions in its own way (shade), that is
 not what an `Ensemble` does, which phrases them alike for all its parts.
@@ -26,7 +26,7 @@ from falip.errors import UserError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the accuracy of each run and of all combined; 2 if the user must mend something."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.recombine", description="Combines finished runs.")
+    parser = argparse.ArgumentParser(prog="falip recombine", description="Combines finished runs.")
     parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs on the same queries")
     parser.add_argument("--how", default="sum", help="sum or max of their scores (%(default)s)")
     parser.add_argument(

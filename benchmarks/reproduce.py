@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout, force=True
         )
         failed = _run_all(plan)
-        status = _tables(plan, options.strict, ["python", "-m", "benchmarks.reproduce", *words])
+        status = _tables(plan, options.strict, ["falip", "reproduce", *words])
         return _told(failed) or status
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -114,9 +114,7 @@ def _told(failed: Sequence[Failure]) -> int:
     for one in failed:
         sys.stderr.write(f"failed: {_shown(one.command)}\n  {one.reason}\n")
     if failed:
-        sys.stderr.write(
-            f"{len(failed)} of the sweeps failed; see python -m benchmarks.status. The same command repeats only those.\n"
-        )
+        sys.stderr.write(f"{len(failed)} of the sweeps failed; see `falip status`. The same command repeats only those.\n")
     return 1 if failed else 0
 
 
@@ -152,7 +150,7 @@ def _tables(plan: Plan, strict: bool, words: Sequence[str]) -> int:
 
 
 def _shown(command: Sequence[str]) -> str:
-    return shlex.join(["python", "-m", "benchmarks", *command])
+    return shlex.join(["falip", "run", *command])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What has been run, and what of an experiment or of `make reproduce` has not: `python -m benchmarks.status --help`."""
+"""What has been run, and what of an experiment or of `make reproduce` has not: `falip status --help`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DESCRIPTION = """\
 Lists runs and their state: complete, unscored (whole, but some samples could not be read), partial, started,
 failed with the reason, damaged.
 
-  python -m benchmarks.status                                        every run under results/runs
-  python -m benchmarks.status --experiment table_rec task=rec/refcoco task.split=testA backbone=vit_b16
-  python -m benchmarks.status --reproduce --tables rec               what make reproduce asks for
+  falip status                                        every run under results/runs
+  falip status --experiment table_rec task=rec/refcoco task.split=testA backbone=vit_b16
+  falip status --reproduce --tables rec               what make reproduce asks for
 
 With an experiment, settings or --reproduce, runs that nobody has started are listed as missing. They are found by their
 labels, which needs neither data nor a model. A run that is complete under the same labels may still be done again, if
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     found = find(root)
     rows = status_rows(found.runs, expected, found.damaged)
-    none = f"no runs under {root}: start one with python -m benchmarks task=rec/shapes prompt=foveal"
+    none = f"no runs under {root}: start one with falip run task=rec/shapes prompt=foveal"
     sys.stdout.write((render(rows) if rows else none) + "\n")
     damaged = sum(row.state == DAMAGED for row in rows)
     if damaged:
@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.status",
+        prog="falip status",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_DESCRIPTION,
     )

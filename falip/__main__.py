@@ -1,4 +1,4 @@
-"""One picture on the command line: `python -m falip IMAGE --box x0,y0,x1,y1 --text "..." --prompt falip,red_circle`."""
+"""One picture on the command line: `falip look IMAGE --box x0,y0,x1,y1 --text "..." --prompt falip,red_circle`."""
 
 from __future__ import annotations
 

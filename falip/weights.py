@@ -200,7 +200,7 @@ def find_alpha(name: str | None) -> Path | None:
     if not path.is_file():
         raise UserError(
             f"There is no file alpha_weights={str(name)!r}. Take it from the model zoo of Alpha-CLIP "
-            "(https://github.com/SunzeY/AlphaCLIP) or by python -m scripts.data alphaclip: "
+            "(https://github.com/SunzeY/AlphaCLIP) or by falip data alphaclip: "
             "clip_b16_grit+mim_fultune_4xe.pth for ViT-B/16, clip_l14_grit+mim_fultune_6xe.pth for ViT-L/14."
         )
     return path

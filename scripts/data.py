@@ -1,4 +1,4 @@
-"""Fetch data sets and weights, and say what is there: `python -m scripts.data --help`."""
+"""Fetch data sets and weights, and say what is there: `falip data --help`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from scripts import masks
 _DESCRIPTION = """\
 Fetch the data sets and weights of the benchmark, and say what is there.
 
-  python -m scripts.data check                        what is there, and what each table still lacks
-  python -m scripts.data refcoco --splits testA testB annotations, detections and the images of two splits
-  python -m scripts.data cub --dry-run                where it would come from, its size and licence
-  python -m scripts.data masks --help                 masks of detections, made with SAM
-  python -m scripts.data weights --backbone openai/clip-vit-base-patch16
-  python -m scripts.data weights --backbone rn50x16_vit_l14_336      all that a configuration loads
-  python -m scripts.data weights --backbone all       all that any configuration loads, tens of gigabytes
+  falip data check                        what is there, and what each table still lacks
+  falip data refcoco --splits testA testB annotations, detections and the images of two splits
+  falip data cub --dry-run                where it would come from, its size and licence
+  falip data masks --help                 masks of detections, made with SAM
+  falip data weights --backbone openai/clip-vit-base-patch16
+  falip data weights --backbone rn50x16_vit_l14_336      all that a configuration loads
+  falip data weights --backbone all       all that any configuration loads, tens of gigabytes
 
 A second call does no work. A call that was interrupted is continued by the same command. Every file is recorded with
 its size and sha256 in the manifest.json of its folder, which is written last.
@@ -45,7 +45,7 @@ NAMES = (*RECIPES, "coco_instances", "weights", "check")
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = argparse.ArgumentParser(
-        prog="python -m scripts.data",
+        prog="falip data",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -168,7 +168,7 @@ def _refuse_stray_options(chosen: argparse.Namespace) -> None:
     }
     for option, fits in allowed.items():
         if getattr(chosen, option) is not None and not fits:
-            raise UserError(f"--{option} does not apply to {chosen.name}. See `python -m scripts.data --help`.")
+            raise UserError(f"--{option} does not apply to {chosen.name}. See `falip data --help`.")
 
 
 if __name__ == "__main__":

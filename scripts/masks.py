@@ -1,4 +1,4 @@
-"""Make the masks of candidate boxes with SAM: `python -m scripts.data masks --help`."""
+"""Make the masks of candidate boxes with SAM: `falip data masks --help`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from falip.regions import Box
 _DESCRIPTION = """\
 Make the masks of the candidates of a split with SAM, for task.masks=sam, or with --out for task.masks=FILE.
 
-  python -m scripts.data masks refcoco --split testA --device cuda
+  falip data masks refcoco --split testA --device cuda
 
 Or of the boxes in a file of detections, as ReCLIP's: {image id: [[x, y, width, height], ...]}, or a list of
 {"image_id": ..., "box": [x, y, width, height]}. Pictures are called COCO_train2014_<12 digits>.jpg or <image id>.jpg.
 
-  python -m scripts.data masks --boxes dets.json --pictures DIR --out masks.jsonl --device cuda
+  falip data masks --boxes dets.json --pictures DIR --out masks.jsonl --device cuda
 
 A call that was interrupted is continued by the same command.
 """
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     default = Segmenting()
     made = argparse.ArgumentParser(
-        prog="python -m scripts.data masks",
+        prog="falip data masks",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,7 +92,7 @@ def _candidates(asked: argparse.Namespace) -> _Source:
 def _detections(asked: argparse.Namespace) -> _Source:
     if asked.data_set or asked.split or asked.proposals or not (asked.pictures and asked.out):
         raise UserError("--boxes FILE goes with --pictures DIR and --out FILE, and with no data set, split or proposals.")
-    mend = f"python -m scripts.data masks --boxes {asked.boxes} --pictures FOLDER-WITH-ALL-PICTURES --out {asked.out}"
+    mend = f"falip data masks --boxes {asked.boxes} --pictures FOLDER-WITH-ALL-PICTURES --out {asked.out}"
     boxes = read_detections(existing(asked.boxes, "file of detections", mend), mend)
     images = [(id, _picture(asked.pictures, id), found) for id, found in boxes.items()]
     return _Source(images, {"boxes": sha256(asked.boxes)}, asked.out, mend)

@@ -15,7 +15,7 @@ from benchmarks.acquire.weights import recorded_weights, revision_of, snapshot_o
 from falip.errors import UserError
 
 DEFAULT_BACKBONE = "openai/clip-vit-base-patch16"
-COMMAND = "python -m scripts.data"
+COMMAND = "falip data"
 
 
 SENTENCES_FILE = Path("pointclip_v2") / "best_param.py"

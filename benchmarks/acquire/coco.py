@@ -106,7 +106,7 @@ def _wanted(recipe: Recipe, splits: Sequence[str], options: Options) -> dict[str
         path = options.root / ASSETS["reclip_data"].folder / files[split]
         if not path.is_file():
             if not options.dry_run:
-                raise UserError(f"{path} is missing. Run `python -m scripts.data {recipe.name}` to fetch it.")
+                raise UserError(f"{path} is missing. Run `falip data {recipe.name}` to fetch it.")
             options.say(f"{COCO_IMAGES_FOLDER}: the images of {', '.join(splits)}; how many, the annotations will tell")
             _say_sources(options)
             return None

@@ -1,4 +1,4 @@
-"""Where the masks of candidate boxes lie that `scripts.data masks` makes with SAM."""
+"""Where the masks of candidate boxes lie that `falip data masks` makes with SAM."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ REGION_ASSETS = (
         steps=(
             "Copy the four files data/fgovd/*_llava.jsonl of https://github.com/360CVGroup/FG-CLIP (version 1.0) into "
             "{folder}; for FG-OVD's own files also benchmarks/*.json of https://github.com/lorebianchi98/FG-OVD.",
-            "Run `python -m scripts.data fg_ovd` again, and `python -m scripts.data coco_train2017` for other pictures.",
+            "Run `falip data fg_ovd` again, and `falip data coco_train2017` for other pictures.",
         ),
     ),
     Asset(
@@ -120,7 +120,7 @@ REGION_ASSETS = (
         homepage=f"{HUB}/datasets/moondream/refcoco-m",
         steps=(
             "Download its files (610 MB): hf download moondream/refcoco-m --repo-type dataset --local-dir {folder}",
-            "Run `python -m scripts.data refcoco_m` again: it records the files.",
+            "Run `falip data refcoco_m` again: it records the files.",
         ),
     ),
     Asset(
@@ -132,7 +132,7 @@ REGION_ASSETS = (
         steps=(
             "Download grefs(unc).json and instances.json from the addresses in https://github.com/henghuiding/gRefCOCO.",
             "Put them into {folder}, and the pictures of COCO's train2014 beside it.",
-            "Run `python -m scripts.data grefcoco` again: it records the files.",
+            "Run `falip data grefcoco` again: it records the files.",
         ),
     ),
 )

@@ -177,9 +177,9 @@ _IMAGENET_S_IMAGES = Asset(
         "imagenet-object-localization-challenge) and accept the terms.",
         "Download and unpack the validation images (6.3 GB) into any folder DIR, with LOC_synset_mapping.txt, which comes "
         "with Kaggle's copy.",
-        "Run `python -m scripts.data imagenet_s --imagenet DIR`: it copies the names and the images that have a mask. Or "
+        "Run `falip data imagenet_s --imagenet DIR`: it copies the names and the images that have a mask. Or "
         "prepare {folder} with datapreparation/data_preparation.sh of LUSSeg/ImageNet-S, put LOC_synset_mapping.txt into "
-        "it, and run `python -m scripts.data imagenet_s`.",
+        "it, and run `falip data imagenet_s`.",
     ),
 )
 
@@ -225,7 +225,7 @@ _SCANOBJECTNN = Asset(
         "Ask the authors for the data with the form at https://hkust-vgd.github.io/scanobjectnn/ and accept its terms.",
         "Download and unpack h5_files.zip.",
         "Put its folders main_split and main_split_nobg into {folder}.",
-        "Run `python -m scripts.data scanobjectnn` again: it verifies the files and writes the manifest.",
+        "Run `falip data scanobjectnn` again: it verifies the files and writes the manifest.",
     ),
 )
 

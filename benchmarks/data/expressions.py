@@ -40,7 +40,7 @@ NAMES = tuple(dict.fromkeys(name for name, _ in CONTRACTS))
 # The files of RefCOCO+ carry a plus sign, which is awkward in a configuration's name.
 FILE_NAMES = {"refcoco": "refcoco", "refcoco_plus": "refcoco+", "refcocog": "refcocog"}
 PROPOSALS = ("gt", "detected")
-_REVIEW_MEND = "python -m scripts.data ref_l4_reviewed"
+_REVIEW_MEND = "falip data ref_l4_reviewed"
 
 
 class ReferringDataset(ABC):
@@ -60,7 +60,7 @@ class ReferringDataset(ABC):
         contract: Whether the split must have the published number of expressions.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
-        masks: File of the candidates' masks (`MaskFile`); "sam" for the one that `scripts.data masks` makes; "annotations"
+        masks: File of the candidates' masks (`MaskFile`); "sam" for the one that `falip data masks` makes; "annotations"
             for those of annotated objects; None for none.
         review: Which expressions are asked: `all`; `reviewed` for those that Ref-L4's authors found right; or `flagged` for
             all with their verdicts as slices. The verdicts lie in `ref_l4_reviewed/`.
@@ -94,7 +94,7 @@ class ReferringDataset(ABC):
                 "give the file of their masks, or task.proposals=gt."
             )
         self.masks = masks
-        self.mend = f"python -m scripts.data {name}"
+        self.mend = f"falip data {name}"
         self.reader = picture_reader(megapixels, self.mend)
 
     @abstractmethod

@@ -102,7 +102,7 @@ class LabelledDataset(ABC):
     ) -> None:
         check_choice(split, list(self.contracts), f"The split of {self.name}", "task.split")
         self.root, self.split, self.contract, self.accept_outside = Path(root), split, contract, accept_outside
-        self.mend = f"python -m scripts.data {self.name}"
+        self.mend = f"falip data {self.name}"
         self.reader = picture_reader(megapixels, self.mend)
 
     @property

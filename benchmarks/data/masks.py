@@ -17,7 +17,7 @@ from falip.regions import Box, ImageSize
 
 ANNOTATED = "annotations"
 """The value of `task.masks` that stands for the outlines in the annotation file."""
-MEND = "python -m scripts.data masks --help"
+MEND = "falip data masks --help"
 _TOLERANCE = 0.01  # pixels: boxes are written as decimals
 
 

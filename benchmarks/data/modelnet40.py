@@ -14,7 +14,7 @@ from benchmarks.data.samples import SplitContract
 from falip.errors import UserError
 
 FOLDER = "modelnet40_ply_hdf5_2048"
-MEND = "python -m scripts.data modelnet40"
+MEND = "falip data modelnet40"
 CLASSES = 40
 _SOURCE = "the h5 files of charlesq34/pointnet"
 CONTRACTS = {

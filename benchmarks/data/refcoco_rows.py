@@ -27,7 +27,7 @@ _HUB_SPLITS = {"val": "validation", "testA": "test", "testB": "testB", "test": "
 _HUB_IDS = {"refcoco": "jxu124/refcoco", "refcoco_plus": "jxu124/refcocoplus", "refcocog": "jxu124/refcocog"}
 _COLUMNS = ("image_id", "ann_id", "file_name", "sentences")
 _INSTANCES = "instances_train2014.json"
-_INSTANCES_MEND = "python -m scripts.data coco_instances"
+_INSTANCES_MEND = "falip data coco_instances"
 
 
 class RefCOCORows(ReferringDataset):

@@ -69,7 +69,7 @@ class ReferringSet(ABC):
     def __init__(self, root: str, split: str, contract: bool, megapixels: float = MEGAPIXELS) -> None:
         check_choice(split, list(self.splits), f"The split of {self.name}", "task.split")
         self.root, self.split, self.contract = Path(root), split, contract
-        self.mend = f"python -m scripts.data {self.name}"
+        self.mend = f"falip data {self.name}"
         self.reader = picture_reader(megapixels, self.mend)
 
     @property

@@ -93,7 +93,7 @@ class RegionDataset(ABC):
         check_choice(missing, ("fail", "skip"), "What is done without a picture", "task.dataset.missing")
         self.root, self.split, self.missing = Path(root), split, missing
         self.contract, self.accept_outside = contract, accept_outside
-        self.mend = f"python -m scripts.data {self.name}"
+        self.mend = f"falip data {self.name}"
         self.reader = picture_reader(megapixels, self.mend)
 
     @property

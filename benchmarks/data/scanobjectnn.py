@@ -13,7 +13,7 @@ from benchmarks.data.point_clouds import PROJECTIONS, CloudFiles, PointCloudData
 from benchmarks.data.samples import SplitContract
 
 FOLDER = "scanobjectnn"
-MEND = "python -m scripts.data scanobjectnn"
+MEND = "falip data scanobjectnn"
 
 # Label order: hkust-vgd/scanobjectnn training_data/shape_names_ext.txt.
 CLASS_NAMES = (

@@ -39,7 +39,7 @@ _ALL = "animals"
 # Pairs of each split: the README of SPair-71k.
 _PAIRS = {"trn": 53_340, "val": 5_384, "test": 12_234}
 _PAIRS_SOURCE = "SPair-71k's README"
-_MEND = "python -m scripts.data spair"
+_MEND = "falip data spair"
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Figures as in a paper, one command each: `python -m benchmarks.figures attention`."""
+"""Figures as in a paper, one command each: `falip figures attention`."""

@@ -1,4 +1,4 @@
-"""Draws one figure as PNG and PDF: `python -m benchmarks.figures attention|depth_maps|heads|examples|lift`."""
+"""Draws one figure as PNG and PDF: `falip figures attention|depth_maps|heads|examples|lift`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.figures",
+        prog="falip figures",
         description="Draws a figure as PNG and PDF, from the embedded benchmark or from runs.",
         epilog="figures:\n" + "\n".join(f"  {name:<11}{words}" for name, words in (FIGURES | OF_RUNS).items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,

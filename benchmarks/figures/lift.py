@@ -39,7 +39,7 @@ def draw(root: Path, experiment: str | None = None) -> Figure:
     shown = [(panel, values) for panel, values in zip(panels, points, strict=True) if values]
     if not shown:
         raise UserError(
-            f"There are no finished runs with attention under {root}. Make some with: python -m benchmarks "
+            f"There are no finished runs with attention under {root}. Make some with: falip run "
             "+experiment=table_lift, or with metrics.attention=true on any run."
         )
     columns = min(COLUMNS, len(shown))

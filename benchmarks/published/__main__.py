@@ -1,4 +1,4 @@
-"""Lists published figures with the commands that make ours: `python -m benchmarks.published [--file reclip_rec]`."""
+"""Lists published figures with the commands that make ours: `falip published [--file reclip_rec]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MEAN = "mean of: "
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 if the user must mend something."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.published",
+        prog="falip published",
         description="Lists every published figure with the command that makes ours, or the reason why none can, as "
         "tab-separated lines.",
     )

@@ -28,7 +28,7 @@ class Answer:
 
 
 def overrides_of(expectation: Expectation) -> list[str]:
-    """Settings of `python -m benchmarks` for the run that answers to a figure."""
+    """Settings of `falip run` for the run that answers to a figure."""
     chosen = []
     for group in ("backbone", "prompt", "text"):
         label = getattr(expectation, group)
@@ -40,7 +40,7 @@ def overrides_of(expectation: Expectation) -> list[str]:
 
 def command_of(expectation: Expectation) -> str:
     """The command line for it."""
-    return shlex.join(["python", "-m", "benchmarks", *overrides_of(expectation)])
+    return shlex.join(["falip", "run", *overrides_of(expectation)])
 
 
 def listed(

@@ -27,7 +27,7 @@ notes on it tell, so some may not be in the paper. For each figure that is:
    the number of the table in the place of N.
 2. Put the second line into `{CELLS}`: it says which run of ours answers to the figure. Where there is none, the notes do
    not say which views are summed or what is done to the scores; choose prompt and text when the paper does.
-3. `python -m benchmarks.published` names a line that does not fit, and lists the figure with its command.
+3. `falip published` names a line that does not fit, and lists the figure with its command.
 
 A figure that is added is no longer listed here.
 """

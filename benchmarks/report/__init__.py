@@ -1,1 +1,1 @@
-"""A page to look at runs: `python -m benchmarks.report`."""
+"""A page to look at runs: `falip report`."""

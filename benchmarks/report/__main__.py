@@ -1,4 +1,4 @@
-"""Makes one page of finished runs: `python -m benchmarks.report [RUNS ...] [--out results/report/index.html]`."""
+"""Makes one page of finished runs: `falip report [RUNS ...] [--out results/report/index.html]`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report",
+        prog="falip report",
         description="Makes one self-contained HTML page of finished runs: tables, charts, and a gallery of samples.",
     )
     parser.add_argument(
@@ -64,11 +64,11 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
         raise UserError(
             f"There are no finished runs under {where} ({len(choice.unfinished)} unfinished, "
             f"{len(choice.damaged)} damaged). Make some with: "
-            "python -m benchmarks task=rec/shapes prompt=foveal"
+            "falip run task=rec/shapes prompt=foveal"
         )
     out: Path = arguments.out
     options = Options(
-        command=shlex.join(["python", "-m", "benchmarks.report", *argv]),
+        command=shlex.join(["falip", "report", *argv]),
         baseline=arguments.baseline,
         max_samples=arguments.max_samples,
         data_root=arguments.data_root,

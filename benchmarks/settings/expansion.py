@@ -12,7 +12,7 @@ from falip.errors import UserError
 
 
 def expanded(commands: Iterable[Sequence[str]]) -> Iterator[list[Asked]]:
-    """The jobs of each of some command lines of `python -m benchmarks`, sweeps and experiments included.
+    """The jobs of each of some command lines of `falip run`, sweeps and experiments included.
 
     Raises:
         UserError: If a command line cannot be composed.

@@ -24,7 +24,7 @@ class Expected:
 
 
 def expected_runs(commands: Iterable[Sequence[str]]) -> list[Expected]:
-    """The runs of some command lines of `python -m benchmarks`, each once, in the order of running.
+    """The runs of some command lines of `falip run`, each once, in the order of running.
 
     Raises:
         UserError: If a command line cannot be composed.

@@ -116,7 +116,7 @@ def _data_of(sweep: Sweep) -> str:
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
     made = argparse.ArgumentParser(
-        prog="python -m benchmarks.reproduce", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="falip reproduce", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--tables", default="all", help=f"some of {','.join(TABLES)}, or all (%(default)s)")
     made.add_argument("--backbone", help="a file of configs/backbone, for all tables; left out: those of each table")

@@ -1,4 +1,4 @@
-"""Measures the ways of encoding many regions: `python -m benchmarks.speed [--backbone tiny] [--quick]`."""
+"""Measures the ways of encoding many regions: `falip speed [--backbone tiny] [--quick]`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{own_peak(backbone, arguments.memory_of, load)}\n")
             return 0
         measure, head = _chosen(arguments)
-        text, rows = measure(arguments, shlex.join(["python", "-m", "benchmarks.speed", *given]))
+        text, rows = measure(arguments, shlex.join(["falip", "speed", *given]))
         sys.stdout.write(text)
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.with_suffix(".md").write_text(text)
@@ -81,7 +81,7 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, lis
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="Measures ways to encode many regions.")
+    parser = argparse.ArgumentParser(prog="falip speed", description="Measures ways to encode many regions.")
     parser.add_argument("--backbone", nargs="+", default=[RANDOM, "tiny"], help="models (%(default)s)")
     parser.add_argument("--images", type=int, default=100, help="images of the load (%(default)s)")
     parser.add_argument("--regions", type=int, nargs="+", default=[8, 10], help="regions of an image (%(default)s)")

@@ -1,1 +1,1 @@
-"""Tables from finished runs: `python -m benchmarks.tables`."""
+"""Tables from finished runs: `falip tables`."""

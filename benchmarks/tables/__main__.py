@@ -1,4 +1,4 @@
-"""Makes tables from finished runs: `python -m benchmarks.tables [--task rec] [--strict]`."""
+"""Makes tables from finished runs: `falip tables [--task rec] [--strict]`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = vars(_parser().parse_args(argv))
         options["formats"] = _formats(options["formats"])
-        return make(Request(**options, command=without_places(["python", "-m", "benchmarks.tables", *argv])))
+        return make(Request(**options, command=without_places(["falip", "tables", *argv])))
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tables", description="Makes tables from finished runs.")
+    parser = argparse.ArgumentParser(prog="falip tables", description="Makes tables from finished runs.")
     parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/tables"), help="where tables go (%(default)s)")
     parser.add_argument("--task", help="only this task (rec/refcoco) or kind (rec, classification, pointcloud, keypoint)")

@@ -148,10 +148,10 @@ def choose(request: Request, found: Found) -> Choice:
         )
     rest = {"unfinished": len(choice.unfinished), "damaged": len(choice.damaged)}
     others = ", ".join(f"{count} {name}" for name, count in rest.items() if count)
-    unfinished = f" ({others}: see python -m benchmarks.status)" if others else ""
+    unfinished = f" ({others}: see `falip status`)" if others else ""
     raise UserError(
         f"no finished runs{wanted} under {root}{unfinished}. Make some with: "
-        "python -m benchmarks task=rec/shapes prompt=plain,foveal -m"
+        "falip sweep task=rec/shapes prompt=plain,foveal"
     )
 
 
@@ -172,7 +172,7 @@ def left_out(choice: Choice, table: Table) -> list[str]:
         return sum((run.kind, run.embedded) == (table.kind, table.embedded) for run in runs)
 
     unfinished, subsets = here(choice.unfinished), here(choice.subsets)
-    notes = [f"Left out: {unfinished} unfinished runs (see `python -m benchmarks.status`)."] if unfinished else []
+    notes = [f"Left out: {unfinished} unfinished runs (see `falip status`)."] if unfinished else []
     notes += [f"Left out: {subsets} runs on subsets (`--allow-subset` takes them)."] if subsets else []
     older = here(choice.superseded)
     why = "of the same labels with earlier weights, data or code versions; the newest finished ones are shown"

@@ -172,6 +172,6 @@ def _whole_files(source: str) -> str:
     if Path(source).is_dir():
         return f"Copy the whole folder again ({parts})."
     return (
-        f"On a machine with network: python -m scripts.data weights --backbone {source}\n"
+        f"On a machine with network: falip data weights --backbone {source}\n"
         f"Without network: copy its folder here ({parts}) and give that folder instead of the hub id."
     )

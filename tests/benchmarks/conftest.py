@@ -39,7 +39,7 @@ def forward_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """`python -m benchmarks ...` in this process: exit status and all that was printed."""
+    """`falip run ...` in this process: exit status and all that was printed."""
     from benchmarks.__main__ import main
 
     handlers, level = logging.root.handlers[:], logging.root.level

@@ -48,7 +48,7 @@ def test_every_configuration_has_a_line_for_each_of_its_models(cache, capsys):
     assert lines[place + 1].startswith("  and") and "24x24" in lines[place + 1] and "ce19dc912ca5" in lines[place + 1]
     (tiny,) = [line for line in lines if line.startswith("tiny ")]
     assert "8x8" in tiny and tiny.endswith("embedded")
-    assert "scripts.data weights" in lines[-1]
+    assert "falip data weights" in lines[-1]
 
 
 WRITERS = {

@@ -92,7 +92,7 @@ def test_a_typo_ends_the_program_with_2_and_one_message(tmp_path):
         ("approximation=x", "approximation=x: choose from none, frozen"),
         ("text.subtract=-1", "text.subtract=-1"),
         ("task=rec/refcoco", "The data folder"),
-        ("backbone=vit_b32", "scripts.data weights --backbone openai/clip-vit-base-patch32"),
+        ("backbone=vit_b32", "falip data weights --backbone openai/clip-vit-base-patch32"),
         ("prompt._target_=falip.Nothing", "prompt._target_=falip.Nothing: there is no such class"),
         ("prompt=plain,foveal", "Ambiguous value"),
         ("prompt=[", "no viable alternative"),

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from benchmarks import console
 from benchmarks.settings.choices import options
 
 ROOT = Path(__file__).parents[2]
+TEXTS = {".py", ".md", ".yaml", ".html", ".js", ".ipynb", ".csv", ".tex"}
 START = "import sys; from benchmarks.console import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -38,14 +40,31 @@ def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         importlib.import_module(console.COMMANDS[name].module).main(["--help"])
     assert stopped.value.code == 0
-    assert "usage: " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: falip {name} ") and "python -m" not in said
+
+
+def test_no_text_names_a_command_in_another_way():
+    module = re.compile(rf"python3? -m (benchmarks\b|scripts\.data)|\"-m\", \"({'|'.join(_modules())})\"")
+    texts = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
+    for folder in ("falip", "benchmarks", "scripts", "hydra_plugins", "configs", "docs", "examples", "results/embedded"):
+        texts += [path for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS]
+    found = [(path, line) for path in texts for line in path.read_text().splitlines() if module.search(line)]
+    assert len(texts) > 300
+    # A measurement in a process of its own starts the interpreter that it runs in.
+    assert [(path.name, "sys.executable" in line) for path, line in found] == [("measure.py", True)]
+
+
+def _modules() -> list[str]:
+    return [re.escape(command.module.removesuffix(".__main__")) for command in console.COMMANDS.values()]
 
 
 @pytest.mark.parametrize("name", ["run", "sweep"])
 def test_the_help_of_runs_shows_how_they_are_asked_for(name, tmp_path):
     done = _falip(tmp_path, name, "--help")
     assert done.returncode == 0
-    assert "falip sweep prompt=plain,foveal,crop" in done.stdout
+    assert done.stdout.startswith("usage: falip run ") and "  falip sweep SETTING" in done.stdout
+    assert "falip sweep prompt=plain,foveal,crop" in done.stdout and "python -m" not in done.stdout
     assert not list(tmp_path.iterdir())
 
 

@@ -161,7 +161,7 @@ def test_a_table_and_once_more(command):
     assert set(tables) == {f"table_pointcloud{end}" for end in (".md", ".csv", ".tex", "_published.csv")}
     assert_nothing_is_judged(tables)
     page = tables["table_pointcloud.md"]
-    assert "Made by `python -m benchmarks.reproduce --tables pointcloud" in page and str(Path.cwd()) not in page
+    assert "Made by `falip reproduce --tables pointcloud" in page and str(Path.cwd()) not in page
     assert "falip_pointcloud, ViT-B/16" in page and "ImageNet" not in page and "average" in page
     status, said, again = command("--tables", "pointcloud", TWO_PROMPTS)
     assert (status, again) == (0, tables)
@@ -189,7 +189,7 @@ def test_a_corrupt_picture_fails_its_sweep_alone(command, data_root):
         spoilt.write_bytes(good)
     assert status == 1
     failure = said.partition("\nfailed: ")[2]
-    assert failure.startswith("python -m benchmarks +experiment=table_classification task=classification/cub")
+    assert failure.startswith("falip run +experiment=table_classification task=classification/cub")
     assert "Albatross_0001_1.jpg" in failure and "Traceback" not in said
     assert {row["task"] for row in csv.DictReader(tables["table_classification.csv"].splitlines())} == {
         "classification/stanford_dogs"
@@ -218,11 +218,11 @@ def test_nothing_downloaded_is_one_screen(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FALIP_DATA", str(tmp_path / "none"))
     assert reproduce.main([]) == 2
     said = capsys.readouterr()
-    assert "python -m scripts.data refcoco" in said.out and len(said.out.splitlines()) < 50
+    assert "falip data refcoco" in said.out and len(said.out.splitlines()) < 50
     assert said.err.startswith("error: ") and not (tmp_path / "none").exists()
     others = said.err.partition("for the tables of other papers:\n")[2]
-    assert "python -m scripts.data weights --backbone timm/resnet50x16_clip" in others
-    assert "python -m scripts.data masks refcoco --split val" in others and "pointclip_v2/best_param.py" in others
+    assert "falip data weights --backbone timm/resnet50x16_clip" in others
+    assert "falip data masks refcoco --split val" in others and "pointclip_v2/best_param.py" in others
 
 
 def test_the_screen_loads_no_torch(tmp_path):
@@ -242,7 +242,7 @@ def test_what_lacks_is_that_of_the_tables_asked_for(command, data_root):
     manifest.write_text(json.dumps(parts))
     try:
         status, said, _ = command("--tables", "ablations")
-        assert status == 2 and "python -m scripts.data refcocog --splits test  # images of test not fetched" in said
+        assert status == 2 and "falip data refcocog --splits test  # images of test not fetched" in said
         assert command("--tables", "pointcloud", "--dry-run")[0] == 0
     finally:
         manifest.write_text(recorded)
@@ -253,7 +253,7 @@ def test_a_dry_run_prints_the_commands_and_what_each_costs(command):
     assert status == 0 and not tables
     lines = said.splitlines()
     commands, costs = lines[0:20:2], lines[1:20:2]
-    assert len(commands) == 8 + 2 and all(line.startswith("python -m benchmarks +experiment=table_") for line in commands)
+    assert len(commands) == 8 + 2 and all(line.startswith("falip run +experiment=table_") for line in commands)
     assert all("task.limit=64" in line and "backbone=tiny" in line for line in commands)
     assert all(re.search(r"# \d+ runs of \d+ pictures and \d+ queries: \d+ encodings", line) for line in costs)
     assert all(re.search(r"; at most \d+ s on cpu; about [\d.]+ \w?B of records$", line) for line in costs)
@@ -267,8 +267,8 @@ def test_a_dry_run_says_what_lacks_and_goes_on(tmp_path, monkeypatch, capsys):
     assert (
         said.count("+experiment=table_pointclip") == said.count("# 1 runs of about 14,808 pictures and 2,468 queries") == 4
     )
-    assert "# lacks: python -m scripts.data modelnet40" in said
-    assert "# lacks: python -m scripts.data weights --backbone timm/resnet101_clip.openai" in said
+    assert "# lacks: falip data modelnet40" in said
+    assert "# lacks: falip data weights --backbone timm/resnet101_clip.openai" in said
 
 
 @pytest.mark.parametrize(

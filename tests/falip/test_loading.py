@@ -32,7 +32,7 @@ def test_a_hub_id_that_is_not_here_says_how_to_get_it():
         load_backbone("openai/clip-vit-base-patch16", revision="0123456")
     message = str(error.value)
     assert "openai/clip-vit-base-patch16" in message and "folder" in message
-    assert "python -m scripts.data weights --backbone openai/clip-vit-base-patch16" in message
+    assert "falip data weights --backbone openai/clip-vit-base-patch16" in message
     assert not torch.cuda.is_available() or "cuda" not in message
 
 

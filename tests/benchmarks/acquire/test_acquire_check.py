@@ -34,8 +34,8 @@ def test_an_empty_root_lacks_everything_and_each_command_can_be_given(tmp_path):
     assert {one.asset for one in missing} >= {"refcoco", "cub", "scanobjectnn", check.DEFAULT_BACKBONE}
     for one in missing:
         words = shlex.split(one.command)
-        assert words[:3] == ["python", "-m", "scripts.data"] and one.reason
-        parsed = data.parser().parse_args(words[3:])
+        assert words[:2] == ["falip", "data"] and one.reason
+        parsed = data.parser().parse_args(words[2:])
         assert parsed.name in data.NAMES and parsed.root == tmp_path / "none"
     assert len(missing) == len(set(missing)) and not (tmp_path / "none").exists()
 
@@ -59,7 +59,7 @@ def test_a_table_needs_the_images_of_its_splits_only(tmp_path):
     parts = {"refcoco/testA": 1, "refcoco/testB": 1, "refcoco_plus/testA": 1}
     record(tmp_path / "train2014", "train2014", parts)
     (lacking,) = check.missing_assets(["ablations"], tmp_path)
-    assert lacking.command.startswith("python -m scripts.data refcocog --splits test")
+    assert lacking.command.startswith("falip data refcocog --splits test")
     assert lacking.reason == "images of test not fetched"
     record(tmp_path / "train2014", "train2014", parts | {"refcocog/test": 1})
     assert check.missing_assets(["ablations"], tmp_path) == []
@@ -96,7 +96,7 @@ def test_an_unknown_table_lists_the_tables(tmp_path):
 def test_the_status_is_0_only_when_everything_is_there(tmp_path, capsys):
     assert data.main(["check", "--root", str(tmp_path)]) == 2
     said = capsys.readouterr().out
-    assert "python -m scripts.data stanford_dogs" in said and len(said.splitlines()) < 50
+    assert "falip data stanford_dogs" in said and len(said.splitlines()) < 50
     for name, asset in ASSETS.items():
         record(tmp_path / asset.folder, name)
     parts = {f"{recipe.name}/{split}": 1 for recipe in RECIPES.values() for split in recipe.splits}

@@ -14,7 +14,7 @@ from small_jobs import small_job
 from benchmarks.data.refcoco import RefCOCO
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data refcoco"
+COMMAND = "falip data refcoco"
 
 
 def small(root: Path, proposals: str = "gt") -> RefCOCO:

@@ -10,7 +10,7 @@ from benchmarks.data.cub import CUB
 from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data cub"
+COMMAND = "falip data cub"
 
 
 def small(root: Path, split: str = "test") -> CUB:

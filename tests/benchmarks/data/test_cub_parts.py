@@ -68,5 +68,5 @@ def test_a_part_that_does_not_fit_is_said(parts_root, old, new, words):
 
 
 def test_missing_parts_name_the_command(cub_root):
-    with pytest.raises(UserError, match=r"parts\.txt is missing.*python -m scripts\.data cub"):
+    with pytest.raises(UserError, match=r"parts\.txt is missing.*falip data cub"):
         _ = small(cub_root).identity

@@ -15,7 +15,7 @@ from benchmarks.data.imagenet_s import ImageNetS, class_ids
 from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data imagenet_s"
+COMMAND = "falip data imagenet_s"
 SYNSETS = ["n01440764", "n01484850", "n04355933"]
 WIDTH, HEIGHT = 12, 8
 

@@ -17,7 +17,7 @@ from benchmarks.data.referents import picture_file
 from benchmarks.data.samples import Dataset
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data refcoco"
+COMMAND = "falip data refcoco"
 
 
 def small(root: Path, proposals: str = "gt", split: str = "testA") -> RefCOCO:

@@ -13,7 +13,7 @@ from benchmarks.data.samples import Dataset
 from benchmarks.data.stanford_dogs import StanfordDogs
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data stanford_dogs"
+COMMAND = "falip data stanford_dogs"
 DOGS = [
     ("n02086240-Shih-Tzu/n02086240_11", 2, [(5, 6, 20, 30), (1, 2, 90, 9)]),
     ("n02085620-Chihuahua/n02085620_7", 1, [(25, 10, 276, 498)]),

@@ -11,7 +11,7 @@ from benchmarks.data.samples import Dataset
 from benchmarks.data.waterbirds import Waterbirds
 from falip.errors import UserError
 
-COMMAND = "python -m scripts.data waterbirds"
+COMMAND = "falip data waterbirds"
 ALBATROSS, CHUCK = "001.Black_footed_Albatross/Black_000", "002.Chuck_will_Widow/Chuck_0003_3.jpg"
 ROWS = [
     # img_id, img_filename, y, split, place

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.figures`: each figure as PNG and PDF."""
+"""`falip figures`: each figure as PNG and PDF."""
 
 import pytest
 from PIL import Image

@@ -43,9 +43,9 @@ def test_what_is_true_or_false_is_recorded_as_commands_spell_it():
 def test_the_list_names_all_with_command_or_reason_and_counts_them(capsys):
     assert main([]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sum("python -m benchmarks task=" in line for line in lines) == len(EXPECTATIONS)
+    assert sum("falip run task=" in line for line in lines) == len(EXPECTATIONS)
     assert lines[-1].endswith(" published figures have a command")
-    assert all("\tpython -m benchmarks " in line or "\tmean of: " in line or "\tnone: " in line for line in lines[1:-1])
+    assert all("\tfalip run " in line or "\tmean of: " in line or "\tnone: " in line for line in lines[1:-1])
     assert main(["--file", "falip_rec"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1].startswith("14 of 14") and sum("mean of: " in line for line in said) == 3 * 8
@@ -95,5 +95,5 @@ def test_what_a_reader_of_the_paper_can_add_says_table_row_and_column(capsys, tm
 @pytest.mark.parametrize("expectation", DISTINCT[:3], ids=lambda e: e.prompt)
 def test_a_command_is_what_a_shell_reads(expectation):
     words = shlex.split(command_of(expectation))
-    assert words[:3] == ["python", "-m", "benchmarks"]
-    assert composed(words[3:]).task.split == expectation.split
+    assert words[:2] == ["falip", "run"]
+    assert composed(words[2:]).task.split == expectation.split

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.report`: one page from run folders alone."""
+"""`falip report`: one page from run folders alone."""
 
 import json
 import re

@@ -160,7 +160,7 @@ def test_a_backbone_that_is_not_here_says_how_to_get_it():
 @pytest.mark.parametrize("name", [name for name in options("task") if name not in {*EMBEDDED, *OWN}])
 def test_every_task_on_real_data_names_the_data_folder_where_there_is_none(tmp_path, name):
     rows = ["task.dataset.rows=" + str(tmp_path / "nowhere")] if name.endswith("_rows") else []
-    named = r"(python -m scripts\.data|task\.dataset\.rows|task\.sentences\.file|DOMAIN/CLASS)"
+    named = r"(falip data|task\.dataset\.rows|task\.sentences\.file|DOMAIN/CLASS)"
     with pytest.raises(UserError, match=rf"{tmp_path}.*{named}"):
         _ = Job(composed([f"task={name}", f"data_root={tmp_path / 'nowhere'}", *rows]), LABELS).identity
 

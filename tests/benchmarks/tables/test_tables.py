@@ -48,9 +48,7 @@ def test_a_table_has_methods_chance_oracle_and_the_paired_comparison(make, tmp_p
     status, printed, files = make()
     page = files["rec_embedded.md"]
     assert status == 0 and page in printed.out
-    assert page.startswith(
-        "# Referring expression comprehension: embedded benchmark\n\nMade by `python -m benchmarks.tables"
-    )
+    assert page.startswith("# Referring expression comprehension: embedded benchmark\n\nMade by `falip tables")
     for fact in ("embedded benchmark, drawn by code", "torch 2.13.0", "0123456789ab"):
         assert fact in page
     main_table = section(page, "Accuracy")
@@ -73,7 +71,7 @@ def test_the_same_runs_give_the_same_bytes(make, tmp_path):
 def test_no_runs_is_an_error_that_says_where_and_how(make, tmp_path):
     status, printed, files = make("--task", "rec")
     assert status == 2 and not files
-    assert str(tmp_path / "runs") in printed.err and "python -m benchmarks task=" in printed.err
+    assert str(tmp_path / "runs") in printed.err and "falip sweep task=" in printed.err
     assert "Traceback" not in printed.err
 
 
@@ -250,7 +248,7 @@ def test_the_command_is_shown_without_folders_and_names_the_files(make, tmp_path
     write_run(tmp_path / "runs", "aaa", rec_records(), experiments=["one"])
     assert set(make("--experiment", "one")[2]) == {"one.md", "one.csv", "one_slices.csv"}
     _, _, files = make("--name", "mine", "--data=embedded")
-    assert "Made by `python -m benchmarks.tables --name mine --data=embedded`." in files["mine.md"]
+    assert "Made by `falip tables --name mine --data=embedded`." in files["mine.md"]
     write_run(tmp_path / "runs", "bbb", rec_records(), labels=REFCOCO, experiments=["one"])
     status, printed, _ = make("--name", "mine")
     assert status == 2 and "--name mine names one table" in printed.err and "--data" in printed.err
