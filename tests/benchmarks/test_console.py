@@ -45,7 +45,7 @@ def test_every_command_has_help(name, capsys):
 
 
 def test_no_text_names_a_command_in_another_way():
-    module = re.compile(rf"python3? -m (benchmarks\b|falip data)|\"-m\", \"({'|'.join(_modules())})\"")
+    module = re.compile(rf"python3? -m (benchmarks\b|scripts\.data)|\"-m\", \"({'|'.join(_modules())})\"")
     texts = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile")]
     for folder in ("falip", "benchmarks", "scripts", "hydra_plugins", "configs", "docs", "examples", "results/embedded"):
         texts += [path for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS]
