@@ -130,7 +130,7 @@ def test_worker_threads_get_the_same_samples(modelnet: Path):
 
 
 def test_counts_that_do_not_fit_are_refused(modelnet: Path, scans: Path):
-    with pytest.raises(UserError, match=r"names 3 classes, but 40.*scripts\.data modelnet40"):
+    with pytest.raises(UserError, match=r"names 3 classes, but 40.*falip data modelnet40"):
         _ = _modelnet(modelnet, contract=True).index
     names = modelnet / "modelnet40_ply_hdf5_2048" / "shape_names.txt"
     names.write_text("\n".join(f"class_{k}" for k in range(40)))
@@ -146,14 +146,14 @@ def test_damaged_files_are_named_with_the_mend(modelnet: Path):
     path = modelnet / "modelnet40_ply_hdf5_2048" / "ply_data_test1.h5"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"ply_data_test1\.h5 cannot be read.*scripts\.data modelnet40"):
+    with pytest.raises(UserError, match=r"ply_data_test1\.h5 cannot be read.*falip data modelnet40"):
         _ = _modelnet(modelnet).index
     path.write_bytes(b"<html>not found</html>")
     with pytest.raises(UserError, match=r"ply_data_test1\.h5 cannot be read"):
         _ = _modelnet(modelnet).index
     path.unlink()
     for read in (lambda dataset: dataset.index, lambda dataset: dataset.identity):
-        with pytest.raises(UserError, match=r"ply_data_test1\.h5 is missing.*scripts\.data modelnet40"):
+        with pytest.raises(UserError, match=r"ply_data_test1\.h5 is missing.*falip data modelnet40"):
             read(_modelnet(modelnet))
 
 
@@ -189,7 +189,7 @@ def test_files_of_another_form_are_refused(modelnet: Path, arrays: dict[str, np.
 
 
 def test_missing_folders_and_unknown_values_are_named(tmp_path: Path, modelnet: Path):
-    with pytest.raises(UserError, match=r"scanobjectnn.*is missing.*scripts\.data scanobjectnn"):
+    with pytest.raises(UserError, match=r"scanobjectnn.*is missing.*falip data scanobjectnn"):
         _ = ScanObjectNN(str(tmp_path)).index
     with pytest.raises(UserError, match="OBJ_ONLY"):
         ScanObjectNN(str(tmp_path), "OBJ_NONE")

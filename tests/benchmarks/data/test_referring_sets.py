@@ -48,7 +48,7 @@ def test_ref_l4_groups_expressions_by_picture_and_slices_them_by_size(ref_l4: Pa
     assert sample.boxes == ((0, 0, 128, 128), (0, 0, 300, 290)) and len(sample.pictures[0].regions) == 2
     assert [(q.id, q.slice) for q in sample.queries] == [("0", "medium"), ("2", "large"), ("3", "medium")]
     assert sample.queries[2].text == "Another one" and sample.queries[2].targets == ((0, 0, 128, 128),)
-    with pytest.raises(UserError, match=r"gone\.jpg is missing.*scripts\.data ref_l4"):
+    with pytest.raises(UserError, match=r"gone\.jpg is missing.*falip data ref_l4"):
         data.load(1)
     every = RefL4(str(ref_l4), "all", contract=False)
     assert sum(info.queries for info in every.index) == 5 and every.load(0).queries[-1].slice == "small"

@@ -99,7 +99,7 @@ def test_panoptic_segments_are_asked_about_as_the_source_does(tmp_path: Path) ->
     boxes = [region.box for region in sample.pictures[0].regions]
     assert boxes == [(2, 3, 12, 13), (30, 4, 42, 20), (0, 24, 59, 39)]  # stuff without its last row and column
     assert data.identity["unjoined"] == 2
-    with pytest.raises(UserError, match=r"000000000008\.jpg is missing.*scripts\.data coco_panoptic"):
+    with pytest.raises(UserError, match=r"000000000008\.jpg is missing.*falip data coco_panoptic"):
         data.load(1)
 
 

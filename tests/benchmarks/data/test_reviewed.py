@@ -69,7 +69,7 @@ def test_of_two_objects_of_one_expression_the_verdict_is_on_that_of_its_box(
 
 
 def test_a_file_of_another_split_or_none_says_so(coco_root: Path) -> None:
-    with pytest.raises(UserError, match=r"refcoco_testA_reviewed\.json is missing.*scripts\.data ref_l4"):
+    with pytest.raises(UserError, match=r"refcoco_testA_reviewed\.json is missing.*falip data ref_l4"):
         asked(coco_root, "reviewed")
     verdicts(coco_root, [{"sent_id": 5, "caption_quality": 1}])
     with pytest.raises(UserError, match="none of its 1 verdicts is of an expression of this split"):

@@ -153,7 +153,7 @@ def test_alpha_weights_that_are_not_here_say_where_they_come_from(clip_folder):
 
 
 def test_a_backbone_that_is_not_here_says_how_to_get_it():
-    with pytest.raises(UserError, match=r"scripts\.data weights --backbone openai/clip-vit-base-patch16"):
+    with pytest.raises(UserError, match=r"falip data weights --backbone openai/clip-vit-base-patch16"):
         _ = Job(composed(["backbone=vit_b16"]), LABELS).backbones
 
 
