@@ -103,12 +103,24 @@ class ClipViT:
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
-        captured: dict[int, Tensor] = {}
-        self._whole_batch(component, pixels, captured)
-        return torch.stack([captured[layer] for layer in range(self.geometry.layers)], dim=1).cpu()
+        parts = []
+        for some in self._passes_of(component):
+            captured: dict[int, Tensor] = {}
+            self._whole_batch(some, pixels, captured)
+            parts.append(torch.stack([captured[layer] for layer in range(self.geometry.layers)], dim=1).cpu())
+        return torch.cat(parts)
 
     def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
+        return torch.cat([self._head_outputs(some, pixels) for some in self._passes_of(component)])
+
+    def _passes_of(self, component: Component) -> Iterator[Component]:
+        """Its views, as many at a time as one pass takes."""
+        total, batch = len(component.image_index), self.views_within(None)
+        batch = min(batch, self._cached_views) if self.device.type == "cpu" else batch
+        return (component.some(range(total)[some]) for some in _slices(total, batch))
+
+    def _head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         with self._captured_heads() as captured:
             self._whole_batch(component, pixels)
         parts = []

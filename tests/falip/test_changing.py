@@ -116,3 +116,34 @@ def test_rows_for_each_head_share_like_foveal_ones(random_clip, photo):
     assert [passed[layer] for layer in range(4)] == [1] * 4
     assert (found - backbone.encode_views(ready, "none")).abs().max() < 1e-5
     assert (found - backbone.encode_views(views)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", range(len(_prompts(1.0, 2))))
+@pytest.mark.parametrize("sharing", ["none", "exact", "frozen"])
+def test_no_pass_takes_more_than_the_budget_however_many_regions_there_are(random_clip, kind, sharing):
+    backbone, most = random_clip(), 0
+    regions = [Region.from_box(x, y, x + 9, y + 11) for x in range(0, 40, 6) for y in range(0, 40, 6)]
+    views = backbone.prepare(make_views(_prompts(1.0, 2)[kind], picture(61, 47), regions, backbone.geometry))
+
+    def look(_module, inputs):
+        nonlocal most
+        most = max(most, len(inputs[0]))
+
+    hooks = [layer.mlp.fc1.register_forward_pre_hook(look) for layer in backbone.model.vision_model.encoder.layers]
+    backbone.features(views, sharing, batch=8)
+    for hook in hooks:
+        hook.remove()
+    # In a whole pass the plain picture stands beside the views.
+    assert 1 <= most <= 8 + 1
+
+
+@pytest.mark.parametrize("ask", ["attention", "head_outputs"])
+def test_pictures_of_attention_come_in_passes_within_the_budget(random_clip, photo, monkeypatch, ask):
+    backbone, regions = random_clip(), _regions(5, *photo.size)
+    prompt = Unleash(Foveal(alpha=2.0, layers=2), layers=2)
+    expected = getattr(backbone, ask)(photo, regions, prompt)
+    monkeypatch.setattr(backbone.tower, "_cached_views", 2)
+    with _passed(backbone) as passed:
+        found = getattr(backbone, ask)(photo, regions, prompt)
+    assert passed[0] == 5 + 3
+    assert (found - expected).abs().max() < 1e-5
