@@ -13,6 +13,7 @@ from torch import Tensor
 
 from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
+from falip.backbone.changing import against, changed, compared, touched
 from falip.backbone.dense import LastBlocks, Read, captured_inputs, embedded, read_by_picture
 from falip.backbone.sharing import Passes, Rows, Seats, Seen
 from falip.backbone.watching import Watch
@@ -33,6 +34,12 @@ class Trunk:
     images: list[int]
     states: dict[int, Tensor]
     seen: Seen | None
+
+    def entering(self, layer: int, pictures: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """The states of the distinct ones of some of its images, and for each of these its place among them."""
+        distinct = sorted(set(pictures))
+        owner = torch.tensor([distinct.index(picture) for picture in pictures], device=self.states[layer].device)
+        return self.states[layer][[self.images.index(picture) for picture in distinct]], owner
 
 
 class ClipViT:
@@ -77,7 +84,7 @@ class ClipViT:
         """See `VisionTower`."""
         # On a CPU its caches are to hold a layer's activations.
         batch = min(batch, self._cached_views) if pixels.device.type == "cpu" else batch
-        shared = [c for c in components if sharing != "none" and _is_shareable(c)]
+        shared = [c for c in components if sharing != "none" and (_is_shareable(c) or _is_changed(c))]
         found = self._encode_shared(shared, pixels, sharing, batch, watch) if shared else {}
         found |= {id(c): read_by_picture(self, c, pixels, sharing, watch) for c in components if _is_alone(c, sharing)}
         return [found[id(c)] if id(c) in found else self._encode_whole(c, pixels, batch, watch) for c in components]
@@ -96,12 +103,24 @@ class ClipViT:
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
-        captured: dict[int, Tensor] = {}
-        self._whole_batch(component, pixels, captured)
-        return torch.stack([captured[layer] for layer in range(self.geometry.layers)], dim=1).cpu()
+        parts = []
+        for some in self._passes_of(component):
+            captured: dict[int, Tensor] = {}
+            self._whole_batch(some, pixels, captured)
+            parts.append(torch.stack([captured[layer] for layer in range(self.geometry.layers)], dim=1).cpu())
+        return torch.cat(parts)
 
     def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
+        return torch.cat([self._head_outputs(some, pixels) for some in self._passes_of(component)])
+
+    def _passes_of(self, component: Component) -> Iterator[Component]:
+        """Its views, as many at a time as one pass takes."""
+        total, batch = len(component.image_index), self.views_within(None)
+        batch = min(batch, self._cached_views) if self.device.type == "cpu" else batch
+        return (component.some(range(total)[some]) for some in _slices(total, batch))
+
+    def _head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         with self._captured_heads() as captured:
             self._whole_batch(component, pixels)
         parts = []
@@ -164,23 +183,27 @@ class ClipViT:
     def _encode_shared(
         self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None
     ) -> dict[int, Tensor]:
-        """CLS-row components, plain ones and read-outs of these, over one trunk for each image."""
-        needs = {id(c): self._states(c, sharing) for c in components}
+        """Components over one trunk for each image that they see, or compare with."""
         wanted: dict[int, set[int]] = defaultdict(set)
         for component in components:
-            for image in set(component.image_index):
-                wanted[image] |= needs[id(component)]
+            for image, anchor in set(zip(component.image_index, _anchors(component), strict=True)):
+                wanted[anchor] |= self._states(component, sharing, image == anchor)
         width = self.model.config.projection_dim
         results = {id(c): torch.empty(len(c.image_index), width, device=self.device, dtype=self.dtype) for c in components}
         for images in _alike(wanted, batch):
-            seen = Seen(watch.layers) if watch else None
-            trunk = Trunk(images, self._passes.trunk(pixels[images], wanted[images[0]], seen), seen)
+            trunk = self._trunk(images, pixels, wanted[images[0]], watch)
             for component in components:
-                self._finish(component, trunk, sharing, batch, results[id(component)], watch)
+                out = results[id(component)]
+                if _is_changed(component):
+                    self._finish_changed(component, trunk, pixels, batch, out, watch)
+                else:
+                    self._finish(component, trunk, sharing, batch, out, watch)
         return {key: embeddings.cpu() for key, embeddings in results.items()}
 
-    def _states(self, component: Component, sharing: Sharing) -> set[int]:
-        """The states of the trunk that a component is made from."""
+    def _states(self, component: Component, sharing: Sharing, unedited: bool = True) -> set[int]:
+        """The states of the trunk that a component is made from, or those that its edited pictures are compared with."""
+        if _is_changed(component):
+            return compared(component) | ({min(touched(component))} if unedited else set())
         if component.reading:
             wanted = set(component.reading.readout.layers(self.geometry.layers))
             # The tokens of a view are its own from the second biased layer on.
@@ -230,6 +253,32 @@ class ClipViT:
                 out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
                 _watch(watch, component, views[some], trunk, owner[some], seen.weights if seen else {})
 
+    def _finish_changed(
+        self, component: Component, trunk: Trunk, pixels: Tensor, batch: int, out: Tensor, watch: Watch | None
+    ) -> None:
+        """As `_finish`, for views that the trunk's images are the beginning of, or what they are compared with."""
+        place = {image: i for i, image in enumerate(trunk.images)}
+        seats = list(zip(component.image_index, _anchors(component), strict=True))
+        mine = sorted((anchor, view) for view, (_, anchor) in enumerate(seats) if anchor in place)
+        for edited in (False, True):
+            views = [view for anchor, view in mine if (seats[view][0] != anchor) == edited]
+            for some in (views[rows] for rows in _slices(len(views), batch)):
+                part, below = component.some(some), trunk
+                if edited:
+                    below = self._trunk(sorted(set(part.image_index)), pixels, {min(touched(component))}, watch)
+                plain = sorted({seats[view][1] for view in some})
+                states = {layer: trunk.states[layer][[place[i] for i in plain]] for layer in compared(component)}
+                tokens, owner = below.entering(min(touched(component)), part.image_index)
+                captured: dict[int, Tensor] | None = {} if watch else None
+                cls = changed(self._passes, against(part, plain), tokens, owner, states, captured)
+                out[some] = self._passes.embed(cls)
+                seen = torch.tensor([below.images.index(image) for image in part.image_index])
+                _watch(watch, component, torch.tensor(some), below, seen, captured or {})
+
+    def _trunk(self, images: list[int], pixels: Tensor, wanted: set[int], watch: Watch | None) -> Trunk:
+        seen = Seen(watch.layers) if watch else None
+        return Trunk(images, self._passes.trunk(pixels[images], wanted, seen), seen)
+
 
 def _watch(
     watch: Watch | None, component: Component, views: Tensor, trunk: Trunk, owner: Tensor, own: dict[int, Tensor]
@@ -244,6 +293,16 @@ def _is_shareable(component: Component) -> bool:
     if component.reading and (component.reading.pictures or component.reading.readout.amplifies_rounding):
         return False
     return component.intervention is None and all(bias.form == "cls_row" for bias in component.biases)
+
+
+def _is_changed(component: Component) -> bool:
+    return not component.reading and not _is_shareable(component) and bool(touched(component))
+
+
+def _anchors(component: Component) -> tuple[int, ...]:
+    """For each view the image whose trunk it is made from, or compared with."""
+    surgery = component.intervention
+    return component.image_index if surgery is None or surgery.reference is None else surgery.reference
 
 
 def _is_plain(component: Component) -> bool:

@@ -239,7 +239,7 @@ def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats,
     weights = cls_weights(layer, own, patches, seats, row).to(own)
     mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
     value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, (-1, attention.head_dim)))
-    return _rest(layer, cls, value.flatten(1) + attention.v_proj.bias)
+    return rest_of(layer, cls, value.flatten(1) + attention.v_proj.bias)
 
 
 def cls_weights(layer: CLIPEncoderLayer, own: Tensor, patches: Tensor, seats: Seats, row: Tensor | None) -> Tensor:
@@ -282,7 +282,7 @@ def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: 
     on_cls = (attention.scale * query) @ seats.spread(own_key).permute(0, 2, 3, 1)  # (images, heads, patches, seats)
     share = torch.sigmoid(on_cls - logits.logsumexp(-1, keepdim=True)).permute(0, 3, 2, 1)
     attended = torch.lerp(among[seats.owner], own_value[:, None], seats.back(share)[..., None])
-    moved = _rest(layer, tokens[:, 1:][seats.owner], attended.flatten(2))
+    moved = rest_of(layer, tokens[:, 1:][seats.owner], attended.flatten(2))
     return torch.cat([cls_step(layer, cls, tokens, seats, row)[:, None], moved], dim=1)
 
 
@@ -296,7 +296,7 @@ def full_step(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None = None
     if row is not None:
         mask = row[:, :, None]
         attended[:, :, :1] = scaled_dot_product_attention(query[:, :, :1], key, value, mask, scale=attention.scale)
-    return _rest(layer, hidden, attended.transpose(1, 2).flatten(2))
+    return rest_of(layer, hidden, attended.transpose(1, 2).flatten(2))
 
 
 def _projections(layer: CLIPEncoderLayer) -> tuple[nn.Module, nn.Module, nn.Module]:
@@ -314,7 +314,7 @@ def _for_each_image(seats: Seats, rows: Tensor, matrices: Tensor) -> Tensor:
     return seats.back(products.unflatten(1, (seats.seats, -1)))
 
 
-def _rest(layer: CLIPEncoderLayer, residual: Tensor, attended: Tensor) -> Tensor:
+def rest_of(layer: CLIPEncoderLayer, residual: Tensor, attended: Tensor) -> Tensor:
     """A layer from the attention's output projection on; in place where that spares a pass over memory."""
     hidden = layer.self_attn.out_proj(attended).add_(residual)
     inner = layer.mlp.fc1(layer.layer_norm2(hidden))

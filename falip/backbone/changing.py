@@ -1,0 +1,80 @@
+"""Views whose attention changes in more than the CLS row, from the first layer that is touched on.
+
+Below it a view is its picture's unprompted pass, and what an intervention compares with is that pass too: both are states
+of the trunk, computed once for a picture. From that layer on all tokens of a view are its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers.models.clip.modeling_clip import CLIPEncoderLayer
+
+from falip.backbone.attention import AttentionControl
+from falip.backbone.sharing import Passes, rest_of
+from falip.surgery import Heads
+from falip.views import Component
+
+
+def touched(component: Component) -> set[int]:
+    """The layers in which a component changes the attention."""
+    surgery = component.intervention
+    return {layer for bias in component.biases for layer in bias.layers} | set(surgery.layers if surgery else ())
+
+
+def compared(component: Component) -> set[int]:
+    """The layers in which a component looks at the plain pass over another, or the same, picture."""
+    surgery = component.intervention
+    return set(surgery.layers) if surgery and surgery.reference is not None else set()
+
+
+def changed(
+    passes: Passes,
+    component: Component,
+    tokens: Tensor,
+    owner: Tensor,
+    plain: Mapping[int, Tensor],
+    captured: dict[int, Tensor] | None = None,
+) -> Tensor:
+    """CLS tokens (views, width) after the last layer.
+
+    Args:
+        passes: The parts of the tower.
+        component: The views; the reference of its intervention, if it has one, counts the pictures of `plain`.
+        tokens: (pictures, tokens, width), their streams on entering the first layer that is touched.
+        owner: int (views,), which of them each view starts from.
+        plain: The streams of the plain pictures on entering each layer of `compared`, (plain pictures, tokens, width).
+        captured: See `AttentionControl`; takes layers from the first touched one on.
+    """
+    control = AttentionControl(len(owner), component.biases, component.intervention, captured)
+    first, last = min(touched(component)), len(passes.layers) - 1
+    hidden = tokens[owner]
+    for i in range(first, last + 1):
+        layer = passes.layers[i]
+        # All views of a picture enter the first layer alike.
+        heads = Heads(*(part[owner] for part in _heads(layer, tokens))) if i == first else _heads(layer, hidden)
+        if i in plain and i in compared(component):
+            heads = Heads(*(torch.cat(pair) for pair in zip(heads, _heads(layer, plain[i]), strict=True)))
+        attended = control.attend(i, heads, layer.self_attn.scale)[: len(owner)].transpose(1, 2)
+        if i == last:
+            return rest_of(layer, hidden[:, 0], attended[:, 0].flatten(1))
+        hidden = rest_of(layer, hidden, attended.flatten(2))
+    raise AssertionError("a component touches no layer of the tower")
+
+
+def against(component: Component, pictures: list[int]) -> Component:
+    """The component with the reference of its intervention counted among some pictures."""
+    surgery = component.intervention
+    if surgery is None or surgery.reference is None:
+        return component
+    place = {picture: i for i, picture in enumerate(pictures)}
+    return replace(component, intervention=replace(surgery, reference=tuple(place[i] for i in surgery.reference)))
+
+
+def _heads(layer: CLIPEncoderLayer, hidden: Tensor) -> Heads:
+    attention, normed = layer.self_attn, layer.layer_norm1(hidden)
+    parts = (attention.q_proj(normed), attention.k_proj(normed), attention.v_proj(normed))
+    return Heads(*(part.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for part in parts))
