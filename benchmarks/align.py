@@ -1,6 +1,6 @@
 r"""Fine-tunes CLIP's vision tower on a recognition task and writes a backbone folder that every other command takes.
 
-    falip align task=classification/domainbed task.dataset.target=sketch task.split=train backbone=vit_b16 \
+    falip train align task=classification/domainbed task.dataset.target=sketch task.split=train backbone=vit_b16 \
         --out results/align/pacs_sketch --margin 0.3 --beta 0.5 --attention 10 --similarity 10 --smoothing 1
     falip run task=classification/domainbed task.dataset.target=sketch task.split=target \
         backbone=vit_b16 backbone.name=results/align/pacs_sketch
@@ -35,7 +35,7 @@ _HELP = {
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when the folder is written; 2 if the user must mend something."""
     parser = argparse.ArgumentParser(
-        prog="falip align", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="falip train align", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("overrides", nargs="*", help="task=..., backbone=... and their settings, as for a run")
     parser.add_argument("--config-dir", help="a folder of your own with task/, backbone/ and so on")

@@ -31,7 +31,7 @@ COMMANDS = {
     "reproduce": Command("benchmarks.reproduce", "the tables of the papers on real data, beside the published figures"),
     "published": Command("benchmarks.published.__main__", "every published figure with the command that makes ours"),
     "backbones": Command("benchmarks.backbones", "every backbone: grid, layers, where its weights come from"),
-    "align": Command(
+    "train align": Command(
         "benchmarks.align", "fine-tunes a tower on a task as CLIPood and AlignCLIP do, into a backbone folder"
     ),
     "data": Command("scripts.data", "fetches data sets and weights, and says what is there"),
@@ -49,6 +49,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Gives the arguments to the command that is named first; returns its exit status, 2 for an unknown one."""
     name, *arguments = [*(sys.argv[1:] if argv is None else argv)] or ["--help"]
+    if arguments and f"{name} {arguments[0]}" in COMMANDS:
+        name, *arguments = f"{name} {arguments[0]}", *arguments[1:]
     if name in ("-h", "--help", "help"):
         sys.stdout.write(_help())
         return 0

@@ -35,6 +35,19 @@ def test_an_unknown_command_is_named(capsys):
     assert "there is no command 'tabels'" in capsys.readouterr().err
 
 
+def test_a_command_of_two_words_gets_what_follows_both(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        console.main(["train", "align", "--help"])
+    assert stopped.value.code == 0
+    assert "usage: falip train align " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["train"], ["train", "tune"]])
+def test_a_training_needs_its_method(words, capsys):
+    assert console.main(words) == 2
+    assert "there is no command 'train'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", [name for name in console.COMMANDS if name not in ("run", "sweep")])
 def test_every_command_has_help(name, capsys):
     with pytest.raises(SystemExit) as stopped:
