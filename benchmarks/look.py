@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.settings.building import build
-from benchmarks.settings.choices import options
+from benchmarks.settings.choices import CONFIGS, options
 from benchmarks.settings.expansion import expanded
 from falip.__main__ import main as look
+from falip.errors import UserError
 from falip.picture.inputs import MorePrompts
 from falip.views import Prompt
 
@@ -18,13 +20,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return look(argv, "falip look", _configured)
 
 
-def _configured() -> MorePrompts:
-    return MorePrompts(options("prompt"), _prompt)
+def _configured(folder: Path | None) -> MorePrompts:
+    """The prompts of the project's configurations and of those in a folder.
 
+    Raises:
+        UserError: If there is no such folder.
+    """
+    if folder and not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    given = ["--config-dir", str(folder)] if folder else []
 
-def _prompt(name: str) -> Prompt:
-    ((job,),) = expanded([[f"prompt={name}"]])
-    return build(job.settings["prompt"], "prompt")
+    def made(name: str) -> Prompt:
+        ((job,),) = expanded([[*given, f"prompt={name}"]])
+        return build(job.settings["prompt"], "prompt")
+
+    return MorePrompts(options("prompt", [CONFIGS, *([folder] if folder else [])]), made)
 
 
 if __name__ == "__main__":

@@ -32,19 +32,21 @@ axis, and for each prompt what the model sees, the foveal mask, and the attentio
 
 
 def main(
-    argv: Sequence[str] | None = None, program: str = "python -m falip", more: Callable[[], MorePrompts] | None = None
+    argv: Sequence[str] | None = None,
+    program: str = "python -m falip",
+    more: Callable[[Path | None], MorePrompts] | None = None,
 ) -> int:
     """0, or 2 if the user must mend something.
 
     Args:
         argv: The arguments; those of the process if None.
         program: What the help calls the command.
-        more: Gives prompts beside those that the library has names for.
+        more: Gives prompts beside those that the library has names for, also of the folder that --config-dir names.
     """
     arguments = _parser(program, more is not None).parse_args(argv)
     with _warnings_shown():
         try:
-            _run(arguments, more() if more else None)
+            _run(arguments, more(arguments.config_dir) if more else None)
         except UserError as error:
             sys.stderr.write(f"error: {printable(str(error))}\n")
             return 2
@@ -87,6 +89,8 @@ def _parser(program: str, more: bool) -> argparse.ArgumentParser:
         + ("every other of `falip list prompts`; " if more else "")
         + "+ joins two in one view, as in red_circle+foveal (%(default)s)",
     )
+    if more:
+        parser.add_argument("--config-dir", type=Path, help="a folder of your own, whose prompt/*.yaml are prompts too")
     parser.add_argument(
         "--backbone",
         help="tiny (embedded), a hub id such as openai/clip-vit-base-patch16, or a folder (the best CLIP of OpenAI in the "

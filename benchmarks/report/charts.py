@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 WIDTH = 640.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 12.0, 40.0
-LINE_HEIGHT = 240.0
+LINE_HEIGHT = 248.0
+BELOW = 8.0  # room for a mark at the lowest value, above the names of the categories
 ROW = 22.0
 LABELS = 200.0
 TEXT_HEIGHT = 17.0
@@ -162,7 +163,7 @@ def line_plot(
     height = LINE_HEIGHT + TEXT_HEIGHT * (max(map(len, wrapped), default=1) - 1)
 
     def y(value: float) -> float:
-        return TOP + (LINE_HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
+        return TOP + (LINE_HEIGHT - TOP - BOTTOM - BELOW) * (high - value) / (high - low)
 
     lines, first = [], _first(series)
     for s, (name, points) in enumerate(series.items()):

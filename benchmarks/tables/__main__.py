@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a number differs from the published one")
     parser.add_argument("--allow-subset", action="store_true", help="take runs on subsets too, and stamp the tables")
     parser.add_argument("--formats", default="csv,md", help="some of csv,md,latex (%(default)s)")
+    parser.add_argument("--latex", action="store_true", help="also the one table as a paper prints it: NAME_paper.tex")
+    parser.add_argument("--names", type=Path, help="YAML of labels for --latex: rows, columns and tables, each name: label")
     return parser
 
 

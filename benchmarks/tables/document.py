@@ -54,9 +54,9 @@ def document(
     grids = [
         _main(table),
         _paired(table),
-        reviewed_grid(table, _row_names(table), _row_header(table)),
-        threshold_grid(table, _row_names(table), _row_header(table)),
-        attention_grid(table, _row_names(table), _row_header(table)),
+        reviewed_grid(table, row_names(table), row_header(table)),
+        threshold_grid(table, row_names(table), row_header(table)),
+        attention_grid(table, row_names(table), row_header(table)),
         _slices(table),
         _groups(table),
         _classes(table),
@@ -94,7 +94,7 @@ def _versions(run: Run) -> Mapping[str, Any]:
     return run.info.get("versions") or {}
 
 
-def _row_names(table: Table) -> dict[Row, tuple[str, ...]]:
+def row_names(table: Table) -> dict[Row, tuple[str, ...]]:
     """Method, and backbone and text where rows differ in them."""
     several = {key: len({getattr(row, key) for row in table.rows}) > 1 for key in ("backbone", "text")}
     return {
@@ -102,13 +102,14 @@ def _row_names(table: Table) -> dict[Row, tuple[str, ...]]:
     }
 
 
-def _row_header(table: Table) -> tuple[str, ...]:
+def row_header(table: Table) -> tuple[str, ...]:
+    """Headings of the cells that `row_names` gives."""
     keys = (("backbone", "Backbone"), ("text", "Text"))
     return ("Method", *(name for key, name in keys if len({getattr(row, key) for row in table.rows}) > 1))
 
 
 def _main(table: Table) -> Grid:
-    names, header = _row_names(table), _row_header(table)
+    names, header = row_names(table), row_header(table)
     groups = average_groups(table)
     body = []
     for row in table.rows:
@@ -156,12 +157,12 @@ def _level(table: Table, figure: str) -> tuple[list[str], list[str]]:
 def _paired(table: Table) -> Grid | None:
     if not any(pair.result for pair in table.pairs.values()):
         return None
-    names = _row_names(table)
+    names = row_names(table)
     body = []
     for (row, column), pair in table.pairs.items():
         figures = (formats.EMPTY,) * 7 if pair.result is None else formats.comparison(pair.result)
         body.append((*names[row], column.label, *figures, pair.reason))
-    header = (*_row_header(table), "Data", "Difference", "95 % interval", "p", "Only it", "Only baseline")
+    header = (*row_header(table), "Data", "Difference", "95 % interval", "p", "Only it", "Only baseline")
     remarks = any(line[-1] for line in body)
     header = (*header, "McNemar p", "Pairs", *(("Remark",) if remarks else ()))
     return Grid(
@@ -182,12 +183,12 @@ def _slices(table: Table) -> Grid | None:
     slices = sorted({name for values in found.values() for name in values})
     if len(slices) > 12:  # one per class or the like: the CSV has them all
         return None
-    names = _row_names(table)
+    names = row_names(table)
     body = [
         (*names[row], column.label, *(_slice_cell(values.get(name)) for name in slices))
         for (row, column), values in found.items()
     ]
-    padding = ("",) * (len(_row_header(table)) - 1)
+    padding = ("",) * (len(row_header(table)) - 1)
     for column in table.columns:
         values = next((v for (_, c), v in found.items() if c == column), None)
         if values is not None:
@@ -195,7 +196,7 @@ def _slices(table: Table) -> Grid | None:
             body.append(("chance", *padding, column.label, *chances))
     return Grid(
         "Slices",
-        (*_row_header(table), "Data", *slices),
+        (*row_header(table), "Data", *slices),
         tuple(body),
         after=("In brackets the number of queries.",),
     )
@@ -209,7 +210,7 @@ def _groups(table: Table) -> Grid | None:
     found = {place: run.metrics["groups"] for place, run in table.cells.items() if "groups" in run.metrics}
     if not found:
         return None
-    names = _row_names(table)
+    names = row_names(table)
     body = tuple(
         (
             *names[row],
@@ -219,7 +220,7 @@ def _groups(table: Table) -> Grid | None:
         )
         for (row, column), g in found.items()
     )
-    header = (*_row_header(table), "Data", "Mean", "Weighted mean", "Worst group", "Which")
+    header = (*row_header(table), "Data", "Mean", "Weighted mean", "Worst group", "Which")
     return Grid("Groups", header, body, before=("The weights are the groups' shares in the training set.",))
 
 
@@ -227,20 +228,20 @@ def _classes(table: Table) -> Grid | None:
     keys = ("top1", "top5", "class_mean_top1", "class_mean_top5")
     if table.kind in ("rec", "keypoint"):
         return None
-    names = _row_names(table)
+    names = row_names(table)
     body = tuple(
         (*names[row], column.label, *(formats.percent(run.metrics[key]) for key in keys))
         for (row, column), run in table.cells.items()
     )
     header = ("Top 1", "Top 5", "Class mean top 1", "Class mean top 5")
-    return Grid("Top 1 and top 5", (*_row_header(table), "Data", *header), body)
+    return Grid("Top 1 and top 5", (*row_header(table), "Data", *header), body)
 
 
 def _class_means(table: Table) -> Grid | None:
     found = {place: run.metrics["class_means"] for place, run in table.cells.items() if "class_means" in run.metrics}
     if not found:
         return None
-    names, keys = _row_names(table), ("macc1", "macc5", "macc1_float16", "macc5_float16", "top1", "top5")
+    names, keys = row_names(table), ("macc1", "macc5", "macc1_float16", "macc5_float16", "top1", "top5")
     body = tuple(
         (
             *names[row],
@@ -258,11 +259,11 @@ def _class_means(table: Table) -> Grid | None:
         "macc is the mean over the classes that are present of each one's top-1 or top-5 accuracy; half: each class's is "
         "rounded to half precision first, as CLIPSelf does."
     )
-    return Grid("Means over classes", (*_row_header(table), *header), body, before=(note,))
+    return Grid("Means over classes", (*row_header(table), *header), body, before=(note,))
 
 
 def _views(table: Table) -> Grid | None:
-    names = _row_names(table)
+    names = row_names(table)
     body = []
     for (row, column), run in table.cells.items():
         components = run.info.get("components") or []
@@ -283,13 +284,13 @@ def _views(table: Table) -> Grid | None:
         body.append((*names[row], column.label, *map(formats.percent, (equal.accuracy, best.accuracy)), weights))
     if not body:
         return None
-    header = (*_row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
+    header = (*row_header(table), "Data", "Equal weights", "Searched on test labels", "Searched weights")
     note = "**Searched on test labels** is an upper bound tuned on the answers, not a result; equal weights are."
     return Grid("View weights", header, tuple(body), before=(note,))
 
 
 def _details(table: Table) -> Grid:
-    names = _row_names(table)
+    names = row_names(table)
     counts = ("n", "samples", "unscored", "ties", "near_ties", "fallback", "dropped", "outside")
     body = tuple(
         (
@@ -317,4 +318,4 @@ def _details(table: Table) -> Grid:
         "Ties go to the lowest index; `Ties at random` is the accuracy expected if chance broke them.",
         f"`Near ties` have a margin below {NEAR_TIE:g}: another machine may decide them otherwise.",
     )
-    return Grid("Runs", (*_row_header(table), "Data", *header), body, after=notes)
+    return Grid("Runs", (*row_header(table), "Data", *header), body, after=notes)

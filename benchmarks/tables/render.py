@@ -69,7 +69,7 @@ def latex(document: Document) -> str:
     blocks += ["% needs \\usepackage{booktabs}"]
     for grid in document.grids:
         notes = " ".join((*grid.before, *grid.after))
-        caption = _tex(f"{document.title}. {grid.title}. {notes}".strip())
+        caption = tex(f"{document.title}. {grid.title}. {notes}".strip())
         blocks += [
             "",
             r"\begin{table}",
@@ -88,8 +88,9 @@ def latex(document: Document) -> str:
 
 
 def _ampersands(cells: Iterable[str]) -> str:
-    return " & ".join(_tex(cell) for cell in cells) + r" \\"
+    return " & ".join(tex(cell) for cell in cells) + r" \\"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """Text with LaTeX's own signs escaped; Markdown's marks are dropped."""
     return "".join(_LATEX.get(character, character) for character in text.replace("`", "'").replace("**", ""))

@@ -16,6 +16,7 @@ from benchmarks.records.runs import Choice, Found, find, select, usable
 from benchmarks.tables.beside import TITLE, Place
 from benchmarks.tables.document import document
 from benchmarks.tables.layout import Table, build
+from benchmarks.tables.paper import Names, paper_latex, read_names
 from benchmarks.tables.render import Document, latex, markdown
 from benchmarks.tables.tidy import cells_csv, published_csv, slices_csv
 from falip.errors import UserError
@@ -42,6 +43,8 @@ class Request:
         command: What the page says it was made by.
         asked: Places whose published numbers are listed also where nothing was run.
         quiet: Print no more than how our numbers stand beside the published ones.
+        latex: Whether the one table is also written as a paper prints it.
+        names: File of labels for that; None for the names that the configurations have.
     """
 
     runs: Path = Path("results/runs")
@@ -57,6 +60,8 @@ class Request:
     command: str = ""
     asked: tuple[Place, ...] = ()
     quiet: bool = False
+    latex: bool = False
+    names: Path | None = None
 
 
 def without_places(words: Sequence[str]) -> str:
@@ -84,17 +89,23 @@ def make(request: Request, found: Found | None = None) -> int:
         0; 1 if the request is strict and a number differs from its published one.
 
     Raises:
-        UserError: If there are no runs for them.
+        UserError: If there are no runs for them, or several tables where one is wanted.
     """
+    labels = _labels(request)
     choice = choose(request, find(request.runs) if found is None else found)
     expectations = load_expectations()
     tables = build(choice.runs, request.baseline)
+    if request.latex and len(tables) > 1:
+        made = ", ".join(table.name for table in tables)
+        raise UserError(f"--latex writes one table, and there are several: {made}. Choose with --task and --data.")
     differing: list[Verdict] = []
     for table, stem in zip(tables, _stems(tables, request), strict=True):
         beside = _verdicts(table, expectations, request.task)
         differing += contradicted(beside)
         page = document(table, beside, request.command, left_out(choice, table), request.asked)
         write(table, beside, page, stem, request)
+        if request.latex:
+            write_texts({request.out / f"{stem}_paper.tex": paper_latex(table, stem, labels)})
         shown = replace(page, grids=tuple(g for g in page.grids if g.title.startswith(TITLE))) if request.quiet else page
         sys.stdout.write((_brief(shown, stem, request) if request.quiet else markdown(shown)) + "\n")
     if request.strict and differing:
@@ -102,6 +113,14 @@ def make(request: Request, found: Found | None = None) -> int:
         sys.stderr.write(f"{len(differing)} numbers differ from the published ones: {cells}\n")
         return 1
     return 0
+
+
+def _labels(request: Request) -> Names:
+    if request.names is None:
+        return Names()
+    if not request.latex:
+        raise UserError(f"--names {request.names}: labels are for --latex, which is not given.")
+    return read_names(request.names)
 
 
 def _brief(page: Document, stem: str, request: Request) -> str:

@@ -74,3 +74,19 @@ def test_help_names_the_program(capsys):
         main(["--help"])
     out = capsys.readouterr().out
     assert "usage: falip look" in out and "falip list prompts" in out and "  falip look kitchen.jpg" in out
+
+
+def test_prompts_of_a_folder_of_ones_own_are_known(look, tmp_path, random_clip):
+    folder = tmp_path / "my"
+    (folder / "prompt").mkdir(parents=True)
+    (folder / "prompt" / "strong.yaml").write_text("_target_: falip.Foveal\nalpha: 2.0\n", encoding="utf-8")
+    status, out, _ = look("--config-dir", str(folder), "--prompt", "strong,three_circles", "--json")
+    expected = falip.score(random_clip(), picture(90, 70), [(10, 20, 60, 65)], falip.Foveal(alpha=2.0), ["the dog"])
+    assert status == 0
+    np.testing.assert_allclose(json.loads(out)["scores"]["strong"], expected.numpy(), atol=1e-3)
+    assert look("--prompt", "strong")[0] == 2
+
+
+def test_a_folder_of_configurations_that_is_not_there_is_named(look, tmp_path):
+    status, _, error = look("--config-dir", str(tmp_path / "none"))
+    assert status == 2 and "none" in error and "Traceback" not in error
