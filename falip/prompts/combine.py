@@ -91,7 +91,9 @@ class Compose:
         made = Views((picture,), (Component(self.name, (0,)),))
         for readout in self._readouts:
             made = readout(picture, [place], geometry)
-        return replace(made, components=(replace(made.components[0], name=self.name, biases=biases, alpha=maps),))
+        one = made.components[0]
+        whole_picture = one.scaled and picture.size == image.size
+        return replace(made, components=(replace(one, name=self.name, biases=biases, alpha=maps, scaled=whole_picture),))
 
     @property
     def _readouts(self) -> list[ReadingPrompt]:

@@ -80,7 +80,8 @@ class TextRegion:
             weights = [token_weights(region, image.size, geometry, self.cover) for region in clipped]
         among = np.stack(weights) if self.remove_global else None
         places = tuple(Place(one, among, tiles, tuple(range(1, len(images)))) for one in weights)
-        return Views(images, (Component(self.name, (0,) * len(regions), reading=Reading(self, places)),))
+        component = Component(self.name, (0,) * len(regions), reading=Reading(self, places), scaled=self.tiling)
+        return Views(images, (component,))
 
     def layers(self, depth: int) -> tuple[int, ...]:
         """The last one."""
