@@ -34,7 +34,7 @@ class _Item:
 
 
 class ShiftedShapes:
-    """Pictures of one shape in three domains, which are slices: "hue", "pattern" and "colour", by what is tied to the class.
+    """Pictures of one shape; the domains, which are slices, are what is tied to the class: "hue", "pattern" or "colour".
 
     Args:
         pictures: Tied pictures of each domain, and untied ones of each domain; each class equally often.
