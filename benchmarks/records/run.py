@@ -52,8 +52,8 @@ EMBEDDED_TASKS = frozenset(
     {
         "rec/shapes", "classification/shapes", "classification/shapes_regions", "classification/shapes_shift",
         "pointcloud/solids", "keypoint/shapes",
-    }  # fmt: skip
-)
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

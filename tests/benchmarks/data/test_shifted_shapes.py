@@ -73,7 +73,7 @@ def test_a_run_counts_each_domain_alike_and_measures_attention(clip_folder, tmp_
     assert job.identity["task"]["dataset"]["group_shares"] == pytest.approx(dict.fromkeys(DOMAINS, 1 / 3))
     frame = job.folder.frame()
     assert sorted(set(frame["slice"])) == sorted(DOMAINS) and len(frame) == 12
-    assert frame["attention_on_target"].between(0, 1).all() and (frame["region_share"] > 0).all()
+    assert all(0 <= share <= 1 for share in frame["attention_on_target"]) and min(frame["region_share"]) > 0
 
 
 @pytest.mark.parametrize(
