@@ -48,8 +48,8 @@ RECIPES: Mapping[str, Mapping[str, float | str]] = {
 COLUMNS = (*DOMAINS, "target", "held-out", "lift")
 ABOUT = """# Fine-tuning under the embedded domain shift
 
-Made by `{command}`, at {commit}, on {machine}. Trainings and evaluations add up to {minutes:.0f} minutes by the clock; where
-several ran side by side, or beside other work, that is more than it took.
+Made by `{command}`, at {commit}, on {machine}. Trainings and evaluations add up to {minutes:.0f} minutes by the clock;
+where several ran side by side, or beside other work, that is more than it took.
 
 Data: the embedded benchmark, drawn by code; its numbers never stand beside published ones. Pictures of one shape, eight
 classes. In training and in the held-out pictures the class decides the hue or the pattern of the background, or the colour
