@@ -17,7 +17,7 @@ EMBEDDED := smoke_rec table_classification table_pointcloud table_mask_form tabl
   table_combinations table_readouts table_regions table_lift sweep_alpha_sigma sweep_layers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed train-tiny clean
+.PHONY: help setup smoke test test-slow lint format tables report figures reproduce status speed align train-tiny clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -80,6 +80,9 @@ status: $(READY) ## Which runs are complete, partial or failed
 
 speed: $(READY) ## Measures the ways of encoding many regions against each other
 	$(VENV)/falip speed $(ARGS)
+
+align: $(READY) ## Fine-tunes the embedded CLIP under a domain shift, plainly and with each term: results/embedded/table_align.md
+	$(VENV)/python -m scripts.shift $(ARGS)
 
 train-tiny: $(READY) ## Trains the embedded CLIP again into results/train_tiny/second (an hour on two cores)
 	$(VENV)/python -m scripts.train_tiny --minutes 35

@@ -49,8 +49,11 @@ _MEASURED = [
 # Overrides of the task that the labels of a run show, so that they cannot pass unseen.
 _LABELLED = ("task.split", "task.proposals", "task.limit")
 EMBEDDED_TASKS = frozenset(
-    {"rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids", "keypoint/shapes"}
-)
+    {
+        "rec/shapes", "classification/shapes", "classification/shapes_regions", "classification/shapes_shift",
+        "pointcloud/solids", "keypoint/shapes",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

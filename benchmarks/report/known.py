@@ -55,6 +55,7 @@ DATA_SETS: Mapping[tuple[str, str], Sequence[str]] = {
     ("ReferringOrNone", "grefcoco"): ["benchmarks.data.grefcoco.GRefCOCO"],
     ("RegionClassification", "shapes"): ["benchmarks.data.shapes.ClassifiedShapes"],
     ("RegionClassification", "shapes_regions"): ["benchmarks.data.shapes.ShapeRegions"],
+    ("RegionClassification", "shapes_shift"): ["benchmarks.data.shifted_shapes.ShiftedShapes"],
     ("RegionClassification", "cub"): ["benchmarks.data.cub.CUB"],
     ("RegionClassification", "imagenet_s"): ["benchmarks.data.imagenet_s.ImageNetS"],
     ("RegionClassification", "stanford_dogs"): ["benchmarks.data.stanford_dogs.StanfordDogs"],

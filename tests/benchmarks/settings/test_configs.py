@@ -14,7 +14,10 @@ from benchmarks.settings.choices import CONFIGS, check_overrides, options
 from benchmarks.settings.identity import classify, leaves
 from falip import UserError
 
-EMBEDDED = ("rec/shapes", "classification/shapes", "classification/shapes_regions", "pointcloud/solids", "keypoint/shapes")
+EMBEDDED = (
+    "rec/shapes", "classification/shapes", "classification/shapes_regions", "classification/shapes_shift",
+    "pointcloud/solids", "keypoint/shapes",
+)  # fmt: skip
 GRIDS = {
     "vit_b32": "ViT-B/32", "vit_b16": "ViT-B/16", "vit_l14": "ViT-L/14", "vit_l14_336": "ViT-L/14@336",
     "metaclip_b16": "ViT-B/16",
