@@ -72,12 +72,15 @@ def falip(site, tmp_path):
     return called
 
 
-def test_what_a_package_brings_is_listed_run_and_looked_at(falip, tmp_path, clip_folder):
+def test_what_a_package_brings_is_listed(falip):
     status, listed = falip("list")
     assert status == 0
     assert (
         "  mirror " in listed and "The picture in a mirror." in listed and "  rec/few " in listed and "  small " in listed
     )
+
+
+def test_what_a_package_brings_is_run_and_its_version_is_recorded(falip, tmp_path, clip_folder):
     results, weights = tmp_path / "results", clip_folder("small")
     words = (
         "backbone=small",
@@ -93,6 +96,10 @@ def test_what_a_package_brings_is_listed_run_and_looked_at(falip, tmp_path, clip
     assert mine["labels"]["prompt"] == "mirror,times=2"
     assert mine["identity"]["prompt"]["type"] == "mirrors.Mirror"
     assert mine["identity"]["packages"] == {"mirrors": "1.2"} and mine["versions"]["mirrors"] == "1.2"
+
+
+def test_a_picture_is_looked_at_under_its_prompt(falip, tmp_path, clip_folder):
+    weights = clip_folder("small")
     picture(90, 70).save(tmp_path / "photo.png")
     region = ("--box", "10,20,60,65", "--text", "the dog", "--prompt", "mirror,plain", "--backbone", str(weights), "--json")
     status, printed = falip("look", "photo.png", *region)
