@@ -18,7 +18,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmarks.acquire.check import default_root
-from benchmarks.settings.choices import CONFIGS, options
+from benchmarks.settings.choices import options
+from benchmarks.settings.folders import file_of
 from benchmarks.settings.towers import KNOWN, Tower, tower_in
 from falip.errors import UserError
 from falip.weights import OPEN_CLIP, TINY, Weights, cached_folder, find_weights
@@ -56,7 +57,7 @@ def rows(name: str) -> Iterator[Row]:
 
 def _members(name: str) -> list[dict[str, Any]]:
     """The settings of each model of a configuration."""
-    own: Any = OmegaConf.load(CONFIGS / "backbone" / f"{name}.yaml")
+    own: Any = OmegaConf.load(file_of("backbone", name))
     whole = OmegaConf.create({"backbone": own, "runtime": {"device": "cpu"}, "data_root": str(default_root())})
     settings: Any = OmegaConf.to_container(whole, resolve=True)
     return settings["backbone"].get("members", [settings["backbone"]])
@@ -114,8 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="falip backbones", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="configurations, hub ids or folders (default: all configurations)")
-    names = parser.parse_args(argv).names or options("backbone")
+    names = parser.parse_args(argv).names
     try:
+        names = names or options("backbone")
         found = [row for name in names for row in rows(name)]
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")

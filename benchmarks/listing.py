@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.settings.choices import CONFIGS, GROUPS, options
+from benchmarks.settings.choices import GROUPS, options
+from benchmarks.settings.folders import config_roots
 from falip.errors import UserError
 
 KINDS = {f"{group}s": group for group in GROUPS}
@@ -26,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        folders = [CONFIGS, *map(_existing, arguments.config_dir)]
+        folders = [*config_roots(), *map(_existing, arguments.config_dir)]
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

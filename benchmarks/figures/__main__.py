@@ -1,4 +1,4 @@
-"""Draws one figure as PNG and PDF: `falip figures attention|depth_maps|heads|examples|lift`."""
+"""Draws one figure as PNG and PDF: `falip figures attention|depth_maps|heads|examples|lift|sweep`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ FIGURES = {
     "heads": "how much each head's output changes under a prompt, by layer",
     "examples": "referring expressions: what plain CLIP, a red circle and a foveal mask decide",
 }
-OF_RUNS = {"lift": "attention on the answer's region against accuracy, of runs with metrics.attention=true"}
+OF_RUNS = {
+    "lift": "attention on the answer's region against accuracy, of runs with metrics.attention=true",
+    "sweep": "accuracy by a parameter of the prompt, of runs that differ in nothing else",
+}
 FORMATS = ("png", "pdf")
 log = logging.getLogger("benchmarks.figures")
 
@@ -58,8 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scenes", type=int, default=40, help="scenes that heads averages over and examples picks from (%(default)s)"
     )
-    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs, for lift (%(default)s)")
-    parser.add_argument("--experiment", help="only runs that this experiment asked for, for lift")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("results/runs"), help="folder of runs, for lift and sweep (%(default)s)"
+    )
+    parser.add_argument("--experiment", help="only runs that this experiment asked for, for lift and sweep")
+    parser.add_argument("--x", default="alpha", help="parameter of the prompt, for sweep (%(default)s)")
+    parser.add_argument("--by", help="another one, which the lines of sweep are named by")
     parser.add_argument("--dpi", type=int, default=110, help="resolution of the PNG (%(default)s)")
     parser.add_argument("--palette", action="store_true", help="a PNG of 256 colours, about a third of the size")
     return parser
@@ -74,8 +81,10 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _of_runs(arguments: argparse.Namespace) -> Figure:
-    from benchmarks.figures import lift
+    from benchmarks.figures import lift, sweep
 
+    if arguments.figure == "sweep":
+        return sweep.draw(arguments.runs, arguments.x, arguments.by, arguments.experiment)
     return lift.draw(arguments.runs, arguments.experiment)
 
 

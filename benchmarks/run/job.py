@@ -51,7 +51,7 @@ class Job:
 
     def __init__(self, asked: Asked, tasks: dict[str, Task] | None = None) -> None:
         self.overrides, self.experiment = list(asked.overrides), asked.labels.experiment
-        self.resolved = asked.settings
+        self.resolved, self.packages = asked.settings, dict(asked.packages)
         for leaf, _ in leaves(self.resolved):
             classify(leaf)
         self.runtime = Runtime(**checked_arguments(Runtime, self.resolved["runtime"], "runtime"))
@@ -93,6 +93,7 @@ class Job:
             "limit": self.task.limit,
             "limit_seed": LIMIT_SEED if self.task.limit else None,
             **self.measures.identity,
+            **({"packages": self.packages} if self.packages else {}),
         }
 
     def _backbone_identity(self, settings: BackboneSettings) -> dict[str, Any]:
@@ -263,7 +264,7 @@ class Job:
             "overrides": self.overrides,
             "experiments": self._experiments(previous),
             "git": provenance.git_state(),
-            "versions": provenance.versions(),
+            "versions": provenance.versions() | self.packages,
             "device": provenance.machine(self.runtime.device),
             "numerics": {
                 "dtype": backbone["dtype"],

@@ -12,22 +12,19 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from benchmarks.settings.folders import CONFIGS, GROUPS, config_roots, file_of, names_in
 from benchmarks.settings.identity import leaves
 from falip import UserError
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-GROUPS = ("backbone", "prompt", "task", "text", "experiment")
 
-
-def options(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
+def options(group: str, folders: Sequence[Path] | None = None) -> list[str]:
     """Names of the options of a group, nested ones with their folder ("rec/refcoco").
 
     Args:
         group: One of `GROUPS`.
-        folders: Where its folder may lie.
+        folders: Where its folder may lie; the project's and those of installed packages if None.
     """
-    roots = [folder / group for folder in folders]
-    return sorted({path.relative_to(root).with_suffix("").as_posix() for root in roots for path in root.rglob("*.yaml")})
+    return sorted({name for folder in folders or config_roots() for name in names_in(folder, group)})
 
 
 def backbone_names(option: str) -> list[str]:
@@ -42,17 +39,17 @@ def takes_alpha_weights(option: str) -> bool:
 
 
 def _members(option: str) -> list[Any]:
-    config: Any = OmegaConf.load(CONFIGS / "backbone" / f"{option}.yaml")
+    config: Any = OmegaConf.load(file_of("backbone", option))
     return list(config.get("members", [config]))
 
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:
-    """The project's configurations, and those that a command line adds by --config-dir or hydra.searchpath."""
+    """Where configurations lie without being told, and where a command line says by --config-dir or hydra.searchpath."""
     text = " ".join(arguments)
     added = re.findall(r"(?:--config-dir|-cd)[= ](\S+)", text)
     for entries in re.findall(r"hydra\.searchpath=\[(.*?)\]", text):
         added += [entry.strip("'\" ") for entry in entries.split(",")]
-    return [CONFIGS, *(folder for entry in added for folder in _folder(entry))]
+    return [*config_roots(), *(folder for entry in added for folder in _folder(entry))]
 
 
 def label(group: str, choices: Mapping[str, str], overrides: Sequence[str]) -> str:

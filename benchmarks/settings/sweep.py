@@ -6,12 +6,13 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from benchmarks.settings.choices import label
+from benchmarks.settings.folders import brought
 
 VARIED = ("prompt", "text")
 """Jobs that differ in these groups alone share all their work on pictures, and run in one pass."""
@@ -36,11 +37,13 @@ class Asked:
         settings: Its configuration, resolved, as plain dictionaries and lists.
         labels: Names of its choices.
         overrides: What was given on the command line, for the record.
+        packages: Versions of the installed distributions that brought what was chosen, other than the project's own.
     """
 
     settings: dict[str, Any]
     labels: Labels
     overrides: tuple[str, ...]
+    packages: Mapping[str, str] = field(default_factory=dict)
 
 
 def asked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[str]) -> Asked:
@@ -55,7 +58,7 @@ def asked(config: DictConfig, choices: Mapping[str, str], overrides: Sequence[st
     labels = Labels(*(label(group, choices, named) for group in _LABELLED), experiment=choices.get("experiment"))
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     settings: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
-    return Asked(settings, labels, tuple(map(_as_written, overrides)))
+    return Asked(settings, labels, tuple(map(_as_written, overrides)), brought(choices))
 
 
 def _as_written(override: str) -> str:

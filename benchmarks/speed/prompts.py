@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from benchmarks.data.samples import Picture
 from benchmarks.data.shapes import ReferringShapes
 from benchmarks.settings.building import build
-from benchmarks.settings.choices import CONFIGS, options
+from benchmarks.settings.choices import options
+from benchmarks.settings.folders import file_of
 from benchmarks.speed.measure import count_flops
 from falip import Backbone, Plain, Prompt
 from falip.errors import UserError
@@ -47,9 +48,7 @@ def named(names: Sequence[str]) -> dict[str, Prompt]:
     for name in names:
         if name not in known:
             raise UserError(f"--prompts {name}: there is no such prompt. There are: {', '.join(known)}.")
-    trees: dict[str, Any] = {
-        name: OmegaConf.to_container(OmegaConf.load(CONFIGS / "prompt" / f"{name}.yaml")) for name in names
-    }
+    trees: dict[str, Any] = {name: OmegaConf.to_container(OmegaConf.load(file_of("prompt", name))) for name in names}
     return {name: build(tree, "prompt") for name, tree in trees.items()}
 
 

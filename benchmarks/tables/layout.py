@@ -180,7 +180,7 @@ def _rows(runs: Sequence[Run], columns: Mapping[str, Column]) -> dict[str, Row]:
 
 
 def _answer_keys(members: Sequence[Run], columns: Mapping[str, Column]) -> list[str]:
-    """What tells the answers apart: prompt and backbone, and the text where it differs within a column.
+    """What tells the answers apart: prompt and backbone; within a column also the text, and who brought what was chosen.
 
     A text may depend on the data (the pool of captions to subtract), so between columns it gets a footnote
     instead.
@@ -191,7 +191,7 @@ def _answer_keys(members: Sequence[Run], columns: Mapping[str, Column]) -> list[
 
     coarse = keys(("prompt", "backbone"))
     places = list(zip(coarse, (columns[run.run_id] for run in members), strict=True))
-    return coarse if len(set(places)) == len(places) else keys(("prompt", "backbone", "text"))
+    return coarse if len(set(places)) == len(places) else keys(("prompt", "backbone", "text", "packages"))
 
 
 def _key(value: Any) -> str:
