@@ -167,12 +167,13 @@ def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, lis
     repeats, odd, pictures = (1, 3, 0) if arguments.quick else (4 * arguments.repeats, ODD_SIZES, arguments.images)
     with one_thread():
         rows = windows.measure_windows(repeats)
-        different, compared = windows.count_different(odd)
+        edits = windows.picture_prompts()
+        different, compared = windows.count_different(odd, edits)
         workers = windows.measure_workers(pictures, counts=() if arguments.quick else (1, 2))
     head = windows.ABOUT.format(
         command=command, commit=_commit(), machine=threads(), size=windows.SIZE, regions=windows.REGIONS, repeats=repeats
     )
-    notes = windows.NOTES.format(odd=odd, prompts=len(rows), different=different, compared=compared, pictures=pictures)
+    notes = windows.NOTES.format(odd=odd, prompts=len(edits), different=different, compared=compared, pictures=pictures)
     tables = [document.markdown(windows.HEAD, rows), notes, document.markdown(windows.WORKERS_HEAD, workers)]
     return "\n".join([head, *tables]), rows
 
