@@ -28,8 +28,8 @@ ABOUT = """# All prompts of {table} in one pass
 
 `{command}`, at {commit}, on {machine}. {scenes} scenes of rec/shapes, no workers. The pass: its {prompts} prompts, from
 decoding to records. Distinct: the {parts} prompts and parts of ensembles that differ, drawn and encoded with nothing around
-them, all of a picture's equal views once. CPU seconds. Of {asked} views that are asked for {distinct} differ. Median of {repeats}
-repetitions in alternation.
+them, all of a picture's equal views once. CPU seconds. Of {asked} views that are asked for {distinct} differ.
+Median of {repeats} repetitions in alternation.
 """
 HEAD = ("backbone", "part", "CPU s", "of distinct")
 
