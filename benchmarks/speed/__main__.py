@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.run.provenance import git_state
-from benchmarks.speed import document, prompts, windows
+from benchmarks.speed import document, prompts, shared_pass, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -75,6 +75,8 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, lis
     """What measures, and the columns that it has."""
     if arguments.data:
         return _measure_data, windows.HEAD
+    if arguments.one_pass:
+        return _measure_pass, shared_pass.HEAD
     if arguments.towers:
         return _measure_towers, TOWERS_HEAD
     return (_measure_prompts, prompts.HEAD) if arguments.prompts else (_measure, document.HEAD)
@@ -95,6 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         "--towers", action="store_true", help="instead: exact against none with towers that pool by one attention"
     )
     parser.add_argument("--data", action="store_true", help="instead: the data side, by windows against Pillow's whole way")
+    parser.add_argument(
+        "--pass",
+        dest="one_pass",
+        action="store_true",
+        help="instead: all prompts of table_rec in one pass, against their distinct drawings and encodings",
+    )
     parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
@@ -167,14 +175,33 @@ def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, lis
     repeats, odd, pictures = (1, 3, 0) if arguments.quick else (4 * arguments.repeats, ODD_SIZES, arguments.images)
     with one_thread():
         rows = windows.measure_windows(repeats)
-        different, compared = windows.count_different(odd)
+        edits = windows.picture_prompts()
+        different, compared = windows.count_different(odd, edits)
         workers = windows.measure_workers(pictures, counts=() if arguments.quick else (1, 2))
     head = windows.ABOUT.format(
         command=command, commit=_commit(), machine=threads(), size=windows.SIZE, regions=windows.REGIONS, repeats=repeats
     )
-    notes = windows.NOTES.format(odd=odd, prompts=len(rows), different=different, compared=compared, pictures=pictures)
+    notes = windows.NOTES.format(odd=odd, prompts=len(edits), different=different, compared=compared, pictures=pictures)
     tables = [document.markdown(windows.HEAD, rows), notes, document.markdown(windows.WORKERS_HEAD, workers)]
     return "\n".join([head, *tables]), rows
+
+
+def _measure_pass(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
+    repeats = 1 if arguments.quick else arguments.repeats
+    chosen = shared_pass.table_prompts()
+    parts = shared_pass.distinct_parts(list(chosen.values()))
+    texts, rows = [], []
+    for name in arguments.backbone:
+        scenes = 2 if arguments.quick else arguments.part or PART.get(name, SMALL_PART)
+        profile = shared_pass.measure_pass(backbone_of(name), list(chosen.values()), scenes, repeats)
+        mine = shared_pass.rows(name, profile)
+        head = shared_pass.ABOUT.format(
+            table=shared_pass.TABLE, command=command, commit=_commit(), machine=threads(), scenes=scenes,
+            prompts=len(chosen), parts=len(parts), asked=profile.asked, distinct=profile.distinct, repeats=repeats,
+        )  # fmt: skip
+        texts.append(f"{head}\n{document.markdown(shared_pass.HEAD, mine)}\n")
+        rows += mine
+    return "\n".join(texts), rows
 
 
 def _notes(arguments: argparse.Namespace, name: str, backbone: Backbone, part: int) -> list[str]:

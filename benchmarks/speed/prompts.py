@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.data.samples import Picture
 from benchmarks.data.shapes import ReferringShapes
@@ -48,8 +48,16 @@ def named(names: Sequence[str]) -> dict[str, Prompt]:
     for name in names:
         if name not in known:
             raise UserError(f"--prompts {name}: there is no such prompt. There are: {', '.join(known)}.")
-    trees: dict[str, Any] = {name: OmegaConf.to_container(OmegaConf.load(file_of("prompt", name))) for name in names}
+    trees: dict[str, Any] = {name: OmegaConf.to_container(_tree(name)) for name in names}
     return {name: build(tree, "prompt") for name, tree in trees.items()}
+
+
+def _tree(name: str) -> DictConfig:
+    """The configuration of a prompt, over those that it starts from."""
+    own = OmegaConf.load(file_of("prompt", name))
+    assert isinstance(own, DictConfig)
+    bases = [_tree(base) for base in own.pop("defaults", ()) if base != "_self_"]
+    return OmegaConf.merge(*bases, own)  # pyright: ignore[reportReturnType]
 
 
 def measure_prompts(

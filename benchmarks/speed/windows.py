@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -15,9 +15,12 @@ from PIL import Image
 from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from benchmarks.settings.choices import options
+from benchmarks.speed.prompts import named
 from falip import Blur, Crop, Geometry, Grayscale, Prompt, RedCircle, Region, Shade
 from falip.backbone.images import ImageProcessing
 from falip.regions import ImageSize
+from falip.views import Preparation, Views
 
 ABOUT = """# The data side
 
@@ -26,8 +29,8 @@ eighth to five eighths of the picture's; from picture and regions to the model's
 Pillow: each picture is drawn whole and goes through transformers' PIL processor. Windows: what falip does. CPU time, median
 of {repeats} pictures in alternation.
 """
-NOTES = """{odd} pictures of odd sizes, tall and wide ones too, under {prompts} prompts: {different} of {compared} numbers
-of the model's input differ.
+NOTES = """{odd} pictures of odd sizes, from 1 x 1 to 2400 x 1800, tall and wide ones too, under {prompts} prompts of the
+configurations (FGVP's in turn, and not for thin pictures): {different} of {compared} numbers of the model's input differ.
 
 Workers, {pictures} pictures, up to the 8-bit input in the main process; the noise that a picture is made of stands for its
 decoding:
@@ -35,6 +38,12 @@ decoding:
 HEAD = ("prompt", "Pillow views/s", "windows views/s", "times")
 WORKERS_HEAD = ("prompt", "workers", "views/s")
 SIZE, REGIONS = (640, 480), 10
+# One pixel, thin, the model's own size and one beside it, and one of many pixels.
+ODD_SIZES = (
+    (1, 1), (2, 1), (1, 300), (300, 1), (3, 2), (224, 224), (223, 225), (224, 500), (100, 60), (40, 700), (700, 40),
+    (1600, 9), (9, 1600), (411, 610), (200, 299), (500, 760), (2400, 1800),
+)  # fmt: skip
+THIN = 8  # times as long as wide
 PROMPTS: dict[str, Prompt] = {
     "ring": RedCircle(),
     "ring, blurred outside": RedCircle("blur"),
@@ -60,15 +69,12 @@ def scene(size: ImageSize, regions: int, seed: int) -> tuple[Image.Image, list[R
 
 def by_windows(prompt: Prompt, picture: Image.Image, regions: Sequence[Region]) -> Tensor:
     """The model's input as falip makes it, float32 (regions, 3, 224, 224)."""
-    return _OURS(prompt(picture, regions, _GEOMETRY).images)
+    return _OURS(_views(prompt, picture, regions).images)
 
 
 def by_pillow(prompt: Prompt, picture: Image.Image, regions: Sequence[Region]) -> Tensor:
     """The same by drawing each picture and giving it to the processor."""
-    size = {"height": _GEOMETRY.image_size, "width": _GEOMETRY.image_size}
-    options = {"size": size, "do_center_crop": False, "do_convert_rgb": False, "input_data_format": "channels_last"}
-    drawn = [view.copy() for view in prompt(picture, regions, _GEOMETRY).images]
-    return torch.stack([_PROCESSOR(view, return_tensors="pt", **options)["pixel_values"][0] for view in drawn])
+    return torch.stack([_whole(view.copy(), None) for view in _views(prompt, picture, regions).images])
 
 
 @contextmanager
@@ -96,22 +102,76 @@ def measure_windows(repeats: int) -> list[list[str]]:
     return rows
 
 
-def count_different(pictures: int) -> tuple[int, int]:
-    """Numbers of a model's input that windows make otherwise than the processor, and of all that were compared.
+def picture_prompts() -> dict[str, Prompt]:
+    """The prompts of the configurations that edit pictures, FGVP's too."""
+    picture, regions = masked_scene((64, 48), 1, 0)
+    known = named(options("prompt"))
+    return {
+        name: p for name, p in known.items() if any(one is not picture for one in p(picture, regions, _GEOMETRY).images)
+    }
+
+
+def odd_sizes(pictures: int) -> list[ImageSize]:
+    """The widths and heights of `ODD_SIZES`, and then random ones, so many in all."""
+    random = np.random.default_rng(0).integers(1, 701, (pictures, 2)).tolist()
+    return [*ODD_SIZES, *((width, height) for width, height in random)][:pictures]
+
+
+def masked_scene(size: ImageSize, regions: int, seed: int) -> tuple[Image.Image, list[Region]]:
+    """A picture of noise and regions of it, whose masks fill half of their boxes."""
+    picture, boxes = scene(size, regions, seed)
+    found = []
+    for box in boxes:
+        x0, y0, x1, y1 = (int(edge) for edge in box.box)
+        mask = np.zeros(size[::-1], bool)
+        mask[y0 : y1 + 1, x0 : (x0 + x1) // 2 + 1] = True
+        found.append(Region(box.boxes, mask))
+    return picture, found
+
+
+def count_different(pictures: int, prompts: Mapping[str, Prompt]) -> tuple[int, int]:
+    """Numbers of a model's input that are made otherwise than by the processor, and of all that were compared.
 
     Args:
-        pictures: Their number; of sizes from 40 to 700 each way, tall and wide ones too, with two regions each.
+        pictures: Their number; of odd sizes, with two regions each.
+        prompts: Each picture is seen under all of them but for those with a canvas of their own, which come in turn, and
+            not for thin pictures, whose canvas would have hundreds of megapixels.
     """
-    rng = np.random.default_rng(0)
+    small = masked_scene((64, 48), 1, 0)
+    own = [name for name, p in prompts.items() if any(part.preparation for part in _views(p, *small).components)]
     different = compared = 0
-    for seed in range(pictures):
-        width, height = (int(side) for side in rng.integers(40, 701, 2))
-        picture, regions = scene((width, height), 2, seed)
-        for prompt in PROMPTS.values():
-            found, expected = by_windows(prompt, picture, regions), by_pillow(prompt, picture, regions)
-            different += int((found != expected).sum())
-            compared += found.numel()
+    for seed, size in enumerate(odd_sizes(pictures)):
+        picture, regions = masked_scene(size, 2, seed)
+        for name, prompt in prompts.items():
+            if name in own and (seed % len(own) != own.index(name) or max(size) > THIN * min(size)):
+                continue
+            views = _views(prompt, picture, regions)
+            for found, expected in both_inputs(views):
+                different += int((found != expected).sum())
+                compared += found.numel()
     return different, compared
+
+
+def both_inputs(views: Views) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each component its input as falip makes it, and of drawn pictures by the processor or the prompt's own way."""
+    seen, pixels = _OURS.prepared(views)
+    pixels = _OURS.normalised(pixels)
+    for ours, theirs in zip(seen.components, views.components, strict=True):
+        drawn = [views.images[i].copy() for i in theirs.pictures]
+        yield pixels[list(ours.pictures)], torch.stack([_whole(one, theirs.preparation) for one in drawn])
+
+
+def _whole(drawn: Image.Image, own: Preparation | None) -> Tensor:
+    """float32 (3, 224, 224)."""
+    side = _GEOMETRY.image_size
+    if own:
+        return own.pixels(drawn, side, _PROCESSOR.image_mean, _PROCESSOR.image_std)
+    options = {"do_center_crop": False, "do_convert_rgb": False, "input_data_format": "channels_last"}
+    return _PROCESSOR(drawn, size={"height": side, "width": side}, return_tensors="pt", **options)["pixel_values"][0]
+
+
+def _views(prompt: Prompt, picture: Image.Image, regions: Sequence[Region]) -> Views:
+    return prompt(picture, regions, _GEOMETRY)
 
 
 def measure_workers(pictures: int, counts: Sequence[int]) -> list[list[str]]:

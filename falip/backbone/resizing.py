@@ -4,7 +4,8 @@ Pillow resizes along one axis and then along the other, and rounds to 8 bits in 
 between the passes; of an edited one the first pass is done again for the lines that cross the window, and the second for
 those that these touch. Both are Pillow's own passes: a resize along one axis of a part that begins and ends on whole pixels
 before and after has the filter weights of the whole. Which axis comes first depends on Pillow's version and on the sizes
-(13 takes the vertical one where the height loses more than twice the pixels that the width does), so it is tried.
+(13 takes the vertical one where the height loses more than twice the pixels that the width does), so it is tried for each
+size; and a picture of which a band comes out otherwise than by Pillow's resize takes the whole way, with all its edits.
 """
 
 from __future__ import annotations
@@ -97,6 +98,21 @@ class Resized:
         between.paste(redone, (0, window[1]) if second == 1 else (window[0], 0))
         return pasted(self.whole, self._along(between, second, spans[second]), (spans[0].start, spans[1].start, 0, 0))
 
+    def agrees(self) -> bool:
+        """Whether a band across the middle is, to the pixel, what Pillow's resize gives of it.
+
+        A quarter of the lines, that of the second pass: so the first one is repeated for a quarter of its work, too.
+        """
+        axis = self._axes[1]
+        common = math.gcd(self._picture.size[axis], self._size[axis])
+        start, stop = 3 * common // 8, 5 * common // 8 + 1
+        before, after = (
+            _line_box(size, axis, start * size[axis] // common, stop * size[axis] // common)
+            for size in (self._picture.size, self._size)
+        )
+        expected = self._picture.resize((after[2] - after[0], after[3] - after[1]), self._resample, before)
+        return self.whole.crop(after).tobytes() == expected.tobytes()
+
     def _along(self, picture: Image.Image, axis: int, span: Span) -> Image.Image:
         """One pass: along the other axis all stays."""
         width, height = picture.size
@@ -121,8 +137,7 @@ def resized(pictures: Sequence[Image.Image], size_of: Callable[[ImageSize], Imag
     for picture in windows:
         base = picture.base
         if wanted[id(base)] > 1 and id(base) not in known:
-            axes = order(base.size, size_of(base.size), kind)
-            known[id(base)] = Resized(base, size_of(base.size), kind, axes) if axes else None
+            known[id(base)] = _shared(base, size_of(base.size), kind)
     found = []
     for picture in pictures:
         shared = known.get(id(picture))
@@ -134,6 +149,13 @@ def resized(pictures: Sequence[Image.Image], size_of: Callable[[ImageSize], Imag
         else:
             found.append(picture.resize(size_of(picture.size), kind))
     return found
+
+
+def _shared(base: Image.Image, target: ImageSize, resample: Resampling) -> Resized | None:
+    """What the edits of a picture share; None where they have to take the whole way."""
+    axes = order(base.size, target, resample)
+    made = Resized(base, target, resample, axes) if axes else None
+    return made if made and made.agrees() else None
 
 
 @lru_cache(maxsize=4096)

@@ -103,6 +103,43 @@ def test_filters_that_cannot_be_done_in_windows_take_the_whole_way(resample):
     )
 
 
+def test_a_picture_whose_own_resize_is_not_pillows_takes_the_whole_way_with_its_edits(monkeypatch):
+    base = picture(90, 70)
+    assert order(base.size, (64, 64), Resampling.BICUBIC) is not None  # the size is fit for windows
+    pass_of, brighter = Resized._along, []
+
+    def wrong(self, part, axis, span):
+        brighter.append(1)
+        return pass_of(self, part, axis, span).point(lambda value: min(value + 1, 255))
+
+    monkeypatch.setattr(Resized, "_along", wrong)
+    pictures = [*(Edited(base, window, patch) for window, patch in windows(base.size, 3, 0)), base]
+    found = resized(pictures, lambda _: (64, 64), Resampling.BICUBIC)
+    assert brighter and [one.tobytes() for one in found] == [
+        edit.resize((64, 64), Resampling.BICUBIC).tobytes() for edit in pictures
+    ]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_picture_that_pillow_weighs_by_its_opacity_takes_the_whole_way(mode):
+    base = Image.merge("RGBA", [*picture(90, 70).split(), picture(90, 70, 1).getchannel(0)]).convert(mode)
+    patch = base.crop((0, 0, 20, 20)).transpose(Image.Transpose.ROTATE_90)
+    pictures = [Edited(base, (30, 20, 50, 40), patch), base]
+    for one, before in zip(resized(pictures, lambda _: (64, 64), Resampling.BICUBIC), pictures, strict=True):
+        assert one.tobytes() == before.resize((64, 64), Resampling.BICUBIC).tobytes()
+
+
+def test_views_give_every_picture_drawn_when_asked_for():
+    image, regions = picture(90, 70), [Region.from_box(20, 20, 50, 50), Region.from_box(40, 10, 80, 60)]
+    for prompt in (RedCircle(), Shade(), Blur(8.0)):
+        views = prompt(image, regions, Geometry(48, 16, 2, 2))
+        ImageProcessing(CLIPImageProcessorPil(), Geometry(48, 16, 2, 2))(views.images)
+        assert not any(one.drawn for one in views.images if isinstance(one, Edited))
+        shown = [np.asarray(one) for one in views.images]
+        assert all(one.drawn for one in views.images) and np.array_equal(np.asarray(views.images[0]), shown[0])
+        assert not np.array_equal(*shown) and all(one.shape == (70, 90, 3) for one in shown)
+
+
 def test_what_is_drawn_on_an_edited_picture_is_seen():
     base = picture(90, 70)
     pictures = [Edited(base, window, patch) for window, patch in windows(base.size, 3, 0)]
