@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.speed import document, prompts, sweep, windows
+from benchmarks.speed import document, memory, prompts, sweep, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -74,6 +74,8 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, lis
     """What measures, and the columns that it has."""
     if arguments.sweep:
         return sweep.report, sweep.HEAD
+    if arguments.memory:
+        return memory.report, memory.HEAD
     if arguments.data:
         return _measure_data, windows.HEAD
     if arguments.towers:
@@ -97,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", action="store_true", help="instead: the data side, by windows against Pillow's whole way")
     parser.add_argument("--sweep", action="store_true", help="instead: all prompts of a table over a split, in parts")
+    parser.add_argument("--memory", action="store_true", help="instead: peak memory for more and more regions and pictures")
     parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
