@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from benchmarks.run.looking import Looked, with_attention
 from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Workshop
 from benchmarks.run.prefetch import ahead
 from benchmarks.run.runtime import Runtime
+from benchmarks.run.stages import timed
 from benchmarks.run.text import RunTexts
 from benchmarks.tasks import Combine, Task, Weighted, looked_at
 from falip.backbone import Backbone
@@ -120,6 +121,11 @@ class Evaluation:
 
     What prompts have in common is computed once: the pictures, the layers below the first masked one, and the parts of
     ensembles. The records are those of each prompt evaluated alone.
+
+    Attributes:
+        clock: What seconds are read from: of the day, or of the processor.
+        seconds: Of each stage: those of the workers (decode, draw, prepare), summed over them, beside those of this thread
+            (wait, encode, text, decide, save; total).
     """
 
     task: Task
@@ -128,17 +134,18 @@ class Evaluation:
     runtime: Runtime
     approximation: str = "none"
     attention: bool = False
+    clock: Callable[[], float] = time.monotonic
     seconds: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         """Finds the distinct prompts and the size of a batch."""
         self._batch = self.runtime.batch_views or min(b.views_within(self.runtime.memory_gb) for b in self.backbones)
         prompts: list[Prompt] = []
-        self._parts = [[_place(prompts, part) for part in _leaves(variant.prompt)] for variant in self.variants]
+        self._parts = [[_place(prompts, part) for part in leaves(variant.prompt)] for variant in self.variants]
         regions = max(self._batch // len(prompts), min(self._batch, FEW_REGIONS))
         looking = next((variant.task for variant in self.variants if variant.task), self.task)
         keep_going = self.runtime.on_error == "record"
-        self._workshop = Workshop(looking, prompts, self.backbones, regions, keep_going, self.attention)
+        self._workshop = Workshop(looking, prompts, self.backbones, regions, keep_going, self.attention, self.clock)
 
     def run(self, todo: Sequence[int], label: str) -> None:
         """Evaluates the samples of these indices, saving the records of each batch as soon as they are there.
@@ -149,7 +156,7 @@ class Evaluation:
         """
         infos = self.task.dataset.index
         total = sum(infos[i].queries for i in todo) * len(self.variants)
-        started, right, seen = time.monotonic(), 0, 0
+        started, right, seen = self.clock(), 0, 0
         hidden = None if self.runtime.progress else True
         with logging_redirect_tqdm(), tqdm(total=total, desc=label, unit="query", disable=hidden) as bar:
             for samples in self._assembled(self._batches(todo)):
@@ -159,13 +166,14 @@ class Evaluation:
                     seen += sum(record.status == "scored" for record in records)
                     bar.update(len(records))
                 bar.set_postfix(accuracy=f"{100 * right / max(seen, 1):.1f}")
-        self.seconds["total_s"] = time.monotonic() - started  # pyright: ignore[reportArgumentType]
+        self.seconds["total_s"] = self.clock() - started  # pyright: ignore[reportArgumentType]
 
     def _batches(self, todo: Sequence[int]) -> Iterator[list[Piece]]:
         """Pieces of samples, together at least a batch of views, fewer at the end."""
         batch: list[Piece] = []
         source = iter(ahead(self._workshop.make, self._workshop.orders(todo), self.runtime.workers))
         while (piece := self._next(source)) is not None:
+            self.seconds.update(piece.seconds)
             batch.append(piece)
             if sum(one.size for one in batch) >= self._batch:
                 yield batch
@@ -302,15 +310,11 @@ class Evaluation:
                 f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of "
                 "the prompt is beyond what its numbers can hold."
             )
-        return task.decide(one.sample, scores.numpy(), combine, one.outside)
+        with self._timed("decide_s"):
+            return task.decide(one.sample, scores.numpy(), combine, one.outside)
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[stage] += time.monotonic() - started  # pyright: ignore[reportArgumentType]
+    def _timed(self, stage: str) -> AbstractContextManager[None]:
+        return timed(self.seconds, stage, self.clock)
 
 
 def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Part]]) -> Encoded:
@@ -337,11 +341,11 @@ def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Part]]) -> En
     return Encoded(last.info, last.outside, last.sample, layout, tuple(whole), looked=joined)
 
 
-def _leaves(prompt: Prompt) -> list[Prompt]:
+def leaves(prompt: Prompt) -> list[Prompt]:
     """The prompts of an ensemble, those inside its ensembles included; or the prompt itself."""
     if not isinstance(prompt, Ensemble):
         return [prompt]
-    return [part for inner in prompt.prompts for part in _leaves(inner)]
+    return [part for inner in prompt.prompts for part in leaves(inner)]
 
 
 def _leaf_weights(prompt: Prompt) -> list[float]:

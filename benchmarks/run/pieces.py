@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,6 +20,7 @@ import numpy as np
 
 from benchmarks.data.samples import Picture, Sample, SampleInfo
 from benchmarks.run.looking import covered_by
+from benchmarks.run.stages import timed
 from benchmarks.tasks import Task, looked_at
 from falip.backbone import Backbone
 from falip.errors import UserError
@@ -84,6 +87,7 @@ class Piece:
         outside: Regions of the sample that the first backbone's crop does not see.
         error: Why it could not be loaded, or "".
         covered: Where attention is measured the tokens of the regions in the views, as `views` are.
+        seconds: What the worker took for it, by stage.
     """
 
     info: SampleInfo
@@ -94,6 +98,7 @@ class Piece:
     outside: int = 0
     error: str = ""
     covered: list[list[np.ndarray]] = field(default_factory=list)
+    seconds: Counter[str] = field(default_factory=Counter)
 
     @property
     def size(self) -> int:
@@ -128,6 +133,7 @@ class Workshop:
         regions: Most regions in a piece, so that the pictures of a thousand are never in memory at once.
         keep_going: Whether a bad sample becomes a piece that says why, and not an exception.
         attention: Whether to say which tokens of the views show their regions.
+        clock: See `Evaluation`.
     """
 
     task: Task
@@ -136,6 +142,7 @@ class Workshop:
     regions: int
     keep_going: bool
     attention: bool = False
+    clock: Callable[[], float] = time.monotonic
     _once: Once = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,9 +163,10 @@ class Workshop:
             PromptError: If a prompt cannot draw it.
         """
         i, number, count = order
-        info, final = self.task.dataset.index[i], number + 1 == count
+        info, final, seconds = self.task.dataset.index[i], number + 1 == count, Counter[str]()
         try:
-            sample = self.task.dataset.load(i) if count == 1 else self._once.load(i)
+            with timed(seconds, "decode_s", self.clock):
+                sample = self.task.dataset.load(i) if count == 1 else self._once.load(i)
             pictures = self.task.pictures(sample)
             for picture in pictures:
                 for region in picture.regions:
@@ -173,17 +181,18 @@ class Workshop:
         outside = sum(not geometry.sees(region, p.image.size) for p in pictures for region in p.regions)
         mine = _part(pictures, number * self.regions, None if final else (number + 1) * self.regions)
         if not mine:
-            return Piece(info, final, sample, outside=outside)
+            return Piece(info, final, sample, outside=outside, seconds=seconds)
         whole = {id(picture.image): picture for picture in pictures}
-        with shared_filters():
+        with timed(seconds, "draw_s", self.clock), shared_filters():
             made = [[self._drawn(backbone, part, whole[id(part.image)]) for part in mine] for backbone in self.backbones]
         joined = [[join_views(drawn) for drawn in pictures] for pictures in made]
         covered, views = [], []
         for backbone, pictures in zip(self.backbones, joined, strict=True):
             if self.attention:
                 covered.append([covered_by(*one, backbone.geometry) for one in zip(pictures, mine, strict=True)])
-            views.append([backbone.prepare(part) for part in pictures])
-        return Piece(info, final, sample, Layout.of(made[0][0]), views, outside, covered=covered)
+            with timed(seconds, "prepare_s", self.clock):
+                views.append([backbone.prepare(part) for part in pictures])
+        return Piece(info, final, sample, Layout.of(made[0][0]), views, outside, covered=covered, seconds=seconds)
 
     def _drawn(self, backbone: Backbone, picture: Picture, whole: Picture) -> list[Views]:
         """The views of each prompt, of a picture with some of its regions."""

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.run.provenance import git_state
-from benchmarks.speed import document, prompts, shared_pass, windows
+from benchmarks.speed import document, memory, prompts, shared_pass, sweep, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -73,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, list[list[str]]]], Sequence[str]]:
     """What measures, and the columns that it has."""
+    if arguments.sweep:
+        return sweep.report, sweep.HEAD
+    if arguments.memory:
+        return memory.report, memory.HEAD
     if arguments.data:
         return _measure_data, windows.HEAD
     if arguments.one_pass:
@@ -103,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="instead: all prompts of table_rec in one pass, against their distinct drawings and encodings",
     )
+    parser.add_argument("--sweep", action="store_true", help="instead: all prompts of a table over a split, in parts")
+    parser.add_argument("--memory", action="store_true", help="instead: peak memory for more and more regions and pictures")
     parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")
     parser.add_argument("--quick", action="store_true", help="one short repetition without memory, to see that all works")
     parser.add_argument(
@@ -135,16 +140,11 @@ def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[lis
             rows += document.rows(name, measured)
         notes += _notes(arguments, name, backbone, part)
     head = ABOUT.format(
-        command=command, commit=_commit(), machine=threads(), peak=matrix_peak() / 1e9, images=arguments.images,
+        command=command, commit=document.commit(), machine=threads(), peak=matrix_peak() / 1e9, images=arguments.images,
         expressions=arguments.expressions, part=arguments.part or PART[RANDOM], released=RELEASED_VIEWS,
         repeats=arguments.repeats,
     )  # fmt: skip
     return "\n".join([head, document.markdown(document.HEAD, rows), *notes]), rows
-
-
-def _commit() -> str:
-    git = git_state()
-    return f"{(git['commit'] or 'unknown')[:10]}{' with changes' if git['dirty'] else ''}"
 
 
 def _measure_prompts(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
@@ -153,7 +153,13 @@ def _measure_prompts(arguments: argparse.Namespace, command: str) -> tuple[str, 
     chosen = prompts.named([part.strip() for part in arguments.prompts.split(",") if part.strip()])
     costs, regions, plain = prompts.measure_prompts(backbone_of(name), chosen, scenes, repeats)
     head = prompts.ABOUT.format(
-        command=command, commit=_commit(), machine=threads(), scenes=scenes, regions=regions, backbone=name, repeats=repeats
+        command=command,
+        commit=document.commit(),
+        machine=threads(),
+        scenes=scenes,
+        regions=regions,
+        backbone=name,
+        repeats=repeats,
     )
     rows = prompts.rows(costs, regions, plain)
     return f"{head}\n{document.markdown(prompts.HEAD, rows)}\n", rows
@@ -167,7 +173,7 @@ def _measure_towers(arguments: argparse.Namespace, command: str) -> tuple[str, l
         for regions in arguments.regions
         for none, exact, difference in [measure_tower(name, part, regions, repeats)]
     ]
-    head = TOWERS_ABOUT.format(command=command, commit=_commit(), machine=threads(), images=part, repeats=repeats)
+    head = TOWERS_ABOUT.format(command=command, commit=document.commit(), machine=threads(), images=part, repeats=repeats)
     return f"{head}\n{document.markdown(TOWERS_HEAD, rows)}\n", rows
 
 
@@ -179,7 +185,12 @@ def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, lis
         different, compared = windows.count_different(odd, edits)
         workers = windows.measure_workers(pictures, counts=() if arguments.quick else (1, 2))
     head = windows.ABOUT.format(
-        command=command, commit=_commit(), machine=threads(), size=windows.SIZE, regions=windows.REGIONS, repeats=repeats
+        command=command,
+        commit=document.commit(),
+        machine=threads(),
+        size=windows.SIZE,
+        regions=windows.REGIONS,
+        repeats=repeats,
     )
     notes = windows.NOTES.format(odd=odd, prompts=len(edits), different=different, compared=compared, pictures=pictures)
     tables = [document.markdown(windows.HEAD, rows), notes, document.markdown(windows.WORKERS_HEAD, workers)]
@@ -196,7 +207,7 @@ def _measure_pass(arguments: argparse.Namespace, command: str) -> tuple[str, lis
         profile = shared_pass.measure_pass(backbone_of(name), list(chosen.values()), scenes, repeats)
         mine = shared_pass.rows(name, profile)
         head = shared_pass.ABOUT.format(
-            table=shared_pass.TABLE, command=command, commit=_commit(), machine=threads(), scenes=scenes,
+            table=shared_pass.TABLE, command=command, commit=document.commit(), machine=threads(), scenes=scenes,
             prompts=len(chosen), parts=len(parts), asked=profile.asked, distinct=profile.distinct, repeats=repeats,
         )  # fmt: skip
         texts.append(f"{head}\n{document.markdown(shared_pass.HEAD, mine)}\n")

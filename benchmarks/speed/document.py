@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from benchmarks.run.provenance import git_state
 from benchmarks.speed.measure import Measurement
 
 HEAD = (
@@ -50,3 +51,9 @@ def shares_table(shares: Mapping[str, Mapping[str, float]]) -> str:
         rest = ", ".join(f"{name.removeprefix('aten::')} {100 * share:.1f} %" for name, share in others)
         body.append([way, *(f"{100 * share:.1f} %" for _, share in first), rest])
     return markdown(("way", "matrix products", "attention kernels", "most of the rest"), body)
+
+
+def commit() -> str:
+    """The commit of the code, for people."""
+    git = git_state()
+    return f"{(git['commit'] or 'unknown')[:10]}{' with changes' if git['dirty'] else ''}"

@@ -87,11 +87,11 @@ def make_load(backbone: Backbone, images: int, regions: int | None, expressions:
         boxes = [Region.from_box(*low, *(high + 8)) for low, high in corners]
         views.append(backbone.prepare(Foveal()(picture, [box.clipped(size) for box in boxes], backbone.geometry)))
         count = round((i + 1) * expressions) - round(i * expressions)
-        texts.append([_expression(rng) for _ in range(count)])
+        texts.append([expression(rng) for _ in range(count)])
     return Load(views, texts)
 
 
-def _expression(rng: np.random.Generator) -> str:
+def expression(rng: np.random.Generator) -> str:
     """A photo of two to nine words, most often four: RefCOCO's expressions are 3.5 words long on average."""
     words = rng.integers(0, 9999, min(2 + rng.poisson(1.5), 9))
     return " ".join(["a", "photo", "of", *(f"w{word}" for word in words)])

@@ -103,13 +103,33 @@ class PooledTower(ABC):
 
     def attention(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`."""
-        return self._attended(*self._views(component, pixels))[:, None].cpu()
+        return torch.cat([self._attended(*views)[:, None].cpu() for views in self._passes_of(component, pixels)])
 
     def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
         """See `VisionTower`; the width is that behind the projection of the heads."""
-        outputs = pooled(*self._views(component, pixels)).float()
         weight = self._output_weight.float().unflatten(1, (self.geometry.heads, -1))
-        return torch.einsum("vhk,dhk->vhd", outputs, weight)[:, None].cpu()
+        parts = []
+        for views in self._passes_of(component, pixels):
+            parts.append(torch.einsum("vhk,dhk->vhd", pooled(*views).float(), weight)[:, None].cpu())
+        return torch.cat(parts)
+
+    def _passes_of(self, component: Component, pixels: Tensor) -> Iterator[tuple[Heads, Tensor, Tensor | None]]:
+        """Its views, as many pictures and regions at a time as one pass takes, each picture's features once."""
+        batch = self.views_within(None)
+        batch = min(batch, self._cached_views) if self.device.type == "cpu" else batch
+        views = range(len(component.image_index))
+        known: dict[int, Heads] = {}
+        for some in _slices(views, batch):
+            part = component.some(some)
+            images = sorted(set(part.image_index))
+            new = [image for image in images if image not in known]
+            if new:
+                made = self._project(self._features(pixels[new]))
+                known |= {image: Heads(*(each[i : i + 1] for each in made)) for i, image in enumerate(new)}
+            known = {image: known[image] for image in images}
+            owner = torch.tensor([images.index(image) for image in part.image_index], device=self.device)
+            heads = Heads(*(torch.cat(each) for each in zip(*known.values(), strict=True)))
+            yield heads, owner, self._row(part)
 
     def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole."""
