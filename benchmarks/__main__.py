@@ -19,6 +19,10 @@ from benchmarks.settings.sweep import asked
 from falip.errors import UserError
 
 
+class _PastHydra(BaseException):
+    """Carries a user's mistake past Hydra, which writes the overrides before an `Exception` is raised."""
+
+
 @hydra.main(version_base="1.3", config_path=str(CONFIGS.resolve()), config_name="run")
 def run(config: DictConfig) -> None:
     """One job by itself; the jobs of a sweep come through `hydra_plugins.together`."""
@@ -26,6 +30,8 @@ def run(config: DictConfig) -> None:
 
     chosen = HydraConfig.get()
     (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
+    if isinstance(error, UserError):
+        raise _PastHydra(error)
     if error:
         raise error
 
@@ -52,11 +58,11 @@ def main(argv: Sequence[str] | None = None, program: str = "falip run") -> int:
     # Options first: argparse takes none between overrides.
     given = sys.argv[1:] if argv is None else argv
     arguments = sorted(given, key=lambda a: a not in ("-m", "--multirun") and not _is_long_option(a))
-    sys.argv = [program, *arguments]
+    sys.argv = [program, *arguments, *([f"hydra.job.name={program}"] if "--help" in arguments or "-h" in arguments else [])]
     try:
         check_overrides(arguments)
         run()
-    except UserError as error:
+    except (UserError, _PastHydra) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except (HydraException, OmegaConfBaseException) as error:

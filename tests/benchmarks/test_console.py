@@ -76,9 +76,16 @@ def _modules() -> list[str]:
 def test_the_help_of_runs_shows_how_they_are_asked_for(name, tmp_path):
     done = _falip(tmp_path, name, "--help")
     assert done.returncode == 0
-    assert done.stdout.startswith("usage: falip run ") and "  falip sweep SETTING" in done.stdout
+    assert done.stdout.startswith(f"usage: falip {name} SETTING=VALUE ")
     assert "falip sweep prompt=plain,foveal,crop" in done.stdout and "python -m" not in done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mistake_in_one_run_is_one_message(tmp_path):
+    done = _falip(tmp_path, "run", "task=classification/csv", "task.dataset.file=nowhere.csv")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: There is no table ") and "nowhere.csv" in line
 
 
 def test_it_works_beside_folders_of_its_own_names_and_takes_what_is_the_users(tmp_path):
