@@ -22,6 +22,9 @@ from falip.errors import UserError
 class _PastHydra(BaseException):
     """Carries a user's mistake past Hydra, which writes the overrides before an `Exception` is raised."""
 
+    def __init__(self, mistake: Exception) -> None:
+        self.mistake = mistake
+
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS.resolve()), config_name="run")
 def run(config: DictConfig) -> None:
@@ -29,11 +32,12 @@ def run(config: DictConfig) -> None:
     from benchmarks.run.one_pass import evaluate
 
     chosen = HydraConfig.get()
-    (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
-    if isinstance(error, UserError):
-        raise _PastHydra(error)
-    if error:
-        raise error
+    try:
+        (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
+        if error:
+            raise error
+    except (UserError, OmegaConfBaseException) as mistake:
+        raise _PastHydra(mistake) from None
 
 
 def _is_long_option(argument: str) -> bool:
@@ -61,8 +65,11 @@ def main(argv: Sequence[str] | None = None, program: str = "falip run") -> int:
     sys.argv = [program, *arguments, *([f"hydra.job.name={program}"] if "--help" in arguments or "-h" in arguments else [])]
     try:
         check_overrides(arguments)
-        run()
-    except (UserError, _PastHydra) as error:
+        try:
+            run()
+        except _PastHydra as past:
+            raise past.mistake from None
+    except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except (HydraException, OmegaConfBaseException) as error:
