@@ -19,15 +19,25 @@ from benchmarks.settings.sweep import asked
 from falip.errors import UserError
 
 
+class _PastHydra(BaseException):
+    """Carries a user's mistake past Hydra, which writes the overrides before an `Exception` is raised."""
+
+    def __init__(self, mistake: Exception) -> None:
+        self.mistake = mistake
+
+
 @hydra.main(version_base="1.3", config_path=str(CONFIGS.resolve()), config_name="run")
 def run(config: DictConfig) -> None:
     """One job by itself; the jobs of a sweep come through `hydra_plugins.together`."""
     from benchmarks.run.one_pass import evaluate
 
     chosen = HydraConfig.get()
-    (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
-    if error:
-        raise error
+    try:
+        (error,) = evaluate([asked(config, chosen.runtime.choices, list(chosen.overrides.task))])
+        if error:
+            raise error
+    except (UserError, OmegaConfBaseException) as mistake:
+        raise _PastHydra(mistake) from None
 
 
 def _is_long_option(argument: str) -> bool:
@@ -52,10 +62,13 @@ def main(argv: Sequence[str] | None = None, program: str = "falip run") -> int:
     # Options first: argparse takes none between overrides.
     given = sys.argv[1:] if argv is None else argv
     arguments = sorted(given, key=lambda a: a not in ("-m", "--multirun") and not _is_long_option(a))
-    sys.argv = [program, *arguments]
+    sys.argv = [program, *arguments, *([f"hydra.job.name={program}"] if "--help" in arguments or "-h" in arguments else [])]
     try:
         check_overrides(arguments)
-        run()
+        try:
+            run()
+        except _PastHydra as past:
+            raise past.mistake from None
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
