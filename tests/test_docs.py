@@ -107,3 +107,33 @@ def test_tables_of_ones_own_run_with_four_commands(shell):
         run(line)
     table = (folder / "results" / "tables").glob("*.md")
     assert all("ublished" not in path.read_text() for path in table)
+
+
+@pytest.mark.slow
+def test_twelve_photos_become_a_table_a_report_and_a_comparison_with_four_commands(shell):
+    folder, run = shell
+    from PIL import Image, ImageDraw
+
+    boxes = {"red circle": (10, 20, 90, 110), "blue circle": (110, 60, 190, 150)}
+    labels, candidates, expressions = ["image,x0,y0,x1,y1,label"], ["image,id,x0,y0,x1,y1"], ["image,id,expression,target"]
+    for i in range(12):
+        photo = Image.new("RGB", (200, 160), "white")
+        for name, box in boxes.items():
+            ImageDraw.Draw(photo).ellipse(box, name.split()[0])
+            edges = ",".join(map(str, box))
+            labels.append(f"{i}.png,{edges},{name}")
+            candidates.append(f"{i}.png,{name},{edges}")
+            expressions.append(f"{i}.png,{i}{name},the {name},{name}")
+        photo.save(folder / f"{i}.png")
+    for name, lines in (("labels", labels), ("candidates", candidates), ("expressions", expressions)):
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    for task, files in (
+        ("classification", "task.dataset.file=labels.csv"),
+        ("rec", "task.dataset.candidates=candidates.csv task.dataset.expressions=expressions.csv"),
+    ):
+        runs = f"results/runs/{task}/csv/all/tiny"
+        run(f"falip sweep task={task}/csv {files} prompt=plain,foveal,crop")
+        assert "| foveal " in run(f"falip tables --task {task}")
+        assert "pairs: 24" in run(f"falip compare {runs}/crop/* {runs}/plain/*")
+        run("falip report")
+        assert (folder / "results" / "report" / "index.html").stat().st_size > 10_000

@@ -115,6 +115,7 @@ def test_it_works_beside_folders_of_its_own_names_and_takes_what_is_the_users(tm
     assert len(list((tmp_path / "results" / "runs").rglob("metrics.json"))) == 2
     listed = _falip(tmp_path, "list", "prompts", "--config-dir", "own").stdout
     assert "mine" in listed and "Mine." in listed
+    assert _falip(tmp_path, "data", "--help").stdout.startswith("usage: falip data")
 
 
 def test_list_gives_each_choice_its_meaning(capsys):

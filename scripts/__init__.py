@@ -1,0 +1,1 @@
+"""Programs that fetch data and make what the package carries."""
