@@ -32,6 +32,14 @@ them, all of a picture's equal views once. CPU seconds. Of {asked} views that ar
 Median of {repeats} repetitions in alternation.
 """
 HEAD = ("backbone", "part", "CPU s", "of distinct")
+# Of the loop, which waits while a sample is decoded, drawn and resized.
+STAGES = {
+    "wait": "decoding, drawing, resizing",
+    "encode": "encoding",
+    "text": "texts",
+    "decide": "deciding",
+    "save": "handing records over",
+}
 
 
 @dataclass
@@ -90,10 +98,11 @@ def measure_pass(backbone: Backbone, prompts: Sequence[Prompt], scenes: int, rep
         drawing, encoding, views = _alone(backbone, distinct_parts(prompts), scenes)
         if repeat == 0:
             continue
-        total = seconds.pop("total_s")
+        total = seconds["total_s"]
+        known = {name: seconds[f"{name}_s"] for name in STAGES}
         profile.whole.append(whole)
-        for name, part in {**seconds, "rest": total - sum(seconds.values())}.items():
-            profile.parts.setdefault(name.removesuffix("_s"), []).append(whole * part / total)
+        for name, part in {**known, "rest": total - sum(known.values())}.items():
+            profile.parts.setdefault(name, []).append(whole * part / total)
         profile.drawing.append(drawing)
         profile.encoding.append(encoding)
         profile.distinct = sum(len(set(keys)) for one in views for keys in one.keys or ())
@@ -106,8 +115,7 @@ def measure_pass(backbone: Backbone, prompts: Sequence[Prompt], scenes: int, rep
 
 def rows(name: str, profile: Profile) -> list[list[str]]:
     """The pass and its parts, and what is distinct, in the columns of `HEAD`."""
-    named_parts = {"wait": "pass: decoding, drawing, resizing", "encode": "pass: encoding", "text": "pass: texts, deciding"}
-    named_parts |= {"save": "pass: handing records over", "rest": "pass: the rest"}
+    named_parts = {name: f"pass: {words}" for name, words in {**STAGES, "rest": "the rest"}.items()}
     alone = median(a + b for a, b in zip(profile.drawing, profile.encoding, strict=True))
     seconds = {
         "distinct drawings": median(profile.drawing),

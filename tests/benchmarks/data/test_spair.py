@@ -89,5 +89,5 @@ def test_the_number_of_pairs_is_the_published_one(root):
 @pytest.mark.parametrize("file", [NAMES, LAYOUT, BEAK])
 def test_a_missing_file_names_the_command(root, file):
     (root / file).unlink()
-    with pytest.raises(UserError, match=r"is missing.*python -m scripts\.data spair"):
+    with pytest.raises(UserError, match=r"is missing.*falip data spair"):
         _ = small(root).index
