@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.speed import document, memory, prompts, shared_pass, sweep, windows
+from benchmarks.speed import document, gpu, memory, prompts, shared_pass, sweep, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import RANDOM, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -144,6 +144,7 @@ def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[lis
         expressions=arguments.expressions, part=arguments.part or PART[RANDOM], released=RELEASED_VIEWS,
         repeats=arguments.repeats,
     )  # fmt: skip
+    notes.append(gpu.section(32 if arguments.quick else arguments.images, arguments.regions[-1], arguments.repeats))
     return "\n".join([head, document.markdown(document.HEAD, rows), *notes]), rows
 
 

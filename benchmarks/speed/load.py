@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,17 @@ from falip import Backbone, Foveal, Region, UserError, Views, load_backbone
 from falip.backbone.loading import clip_backbone
 from falip.weights import Weights
 
-RANDOM = "vit-b16-random"
+RANDOM, LARGE = "vit-b16-random", "vit-l14-336-random"
+# Sizes of openai/clip-vit-base-patch16 and -large-patch14-336; what is left out is transformers' default and the same.
+_SHAPES: dict[str, dict[str, int]] = {
+    RANDOM: {
+        "patch_size": 16, "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072, "num_attention_heads": 12,
+    },
+    LARGE: {
+        "patch_size": 14, "hidden_size": 1024, "num_hidden_layers": 24, "intermediate_size": 4096,
+        "num_attention_heads": 16, "image_size": 336,
+    },
+}  # fmt: skip
 BEGIN, END = 49406, 49407  # of CLIP's tokenizer
 
 
@@ -47,21 +58,27 @@ class Words:
         return {"input_ids": [[BEGIN, *(sum(word.encode()) % 40000 for word in text.split()), END] for text in texts]}
 
 
-def backbone_of(name: str) -> Backbone:
-    """The embedded model or any other, or one of ViT-B/16's shapes with random weights, which needs no download.
+def backbone_of(name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Backbone:
+    """The embedded model or any other, or one of a ViT's shapes with random weights, which needs no download.
+
+    Args:
+        name: What `load_backbone` takes, `RANDOM` or `LARGE`.
+        device: Where random weights go.
+        dtype: Of random weights.
 
     Raises:
         UserError: If there is no such model.
     """
-    if name != RANDOM:
+    if name not in _SHAPES:
         return load_backbone(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        # Sizes of openai/clip-vit-base-patch16; what is left out is transformers' default and the same.
-        vision = {"patch_size": 16, "hidden_size": 768, "num_hidden_layers": 12, "intermediate_size": 3072}
-        model = CLIPModel(CLIPConfig(vision_config={**vision, "num_attention_heads": 12}))
+        vision: Any = _SHAPES[name]
+        model: Any = CLIPModel(CLIPConfig(vision_config=vision))
     model.vision_model.config._attn_implementation = model.text_model.config._attn_implementation = "sdpa"
-    return clip_backbone(model, Words(), CLIPImageProcessorPil(), Weights(RANDOM, None, "random"))
+    side = vision.get("image_size", 224)
+    processor = CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    return clip_backbone(model.to(device, dtype), Words(), processor, Weights(name, None, "random"))
 
 
 def make_load(backbone: Backbone, images: int, regions: int | None, expressions: float, seed: int = 0) -> Load:
