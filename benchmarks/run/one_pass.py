@@ -128,10 +128,12 @@ def _evaluated(started: Mapping[Job, tuple[RunTexts, frozenset[str], list[int]]]
     """Evaluates jobs that have been started and finishes each; those that could not go on, and why."""
     from benchmarks.run.evaluation import Evaluation, Variant, VariantsFailedError
     from benchmarks.run.numerics import settle
+    from benchmarks.run.words import warn_of_unknown_words
 
     jobs = list(started)
     first = jobs[0]
     settle()
+    warn_of_unknown_words(first.backbones, first.task.dataset)
     variants = [Variant(job.prompt, texts, job.save, done, job.related) for job, (texts, done, _) in started.items()]
     todo = sorted({i for _, _, lacking in started.values() for i in lacking})
     approximation, attention = first.resolved["approximation"], first.measures.attention
