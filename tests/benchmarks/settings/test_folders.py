@@ -98,6 +98,7 @@ def test_what_a_package_brings_is_run_and_its_version_is_recorded(falip, tmp_pat
     assert mine["identity"]["packages"] == {"mirrors": "1.2"} and mine["versions"]["mirrors"] == "1.2"
 
 
+@pytest.mark.slow
 def test_a_picture_is_looked_at_under_its_prompt(falip, tmp_path, clip_folder):
     weights = clip_folder("small")
     picture(90, 70).save(tmp_path / "photo.png")
@@ -107,6 +108,7 @@ def test_a_picture_is_looked_at_under_its_prompt(falip, tmp_path, clip_folder):
     assert '"mirror"' in printed
 
 
+@pytest.mark.slow
 def test_what_the_project_brings_itself_has_the_identity_of_before(falip, tmp_path, clip_folder):
     results = tmp_path / "results"
     words = ("prompt=plain", f"backbone.name={clip_folder('small')}", "task.dataset.scenes=2", f"results_root={results}")

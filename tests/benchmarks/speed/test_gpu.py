@@ -12,6 +12,7 @@ def test_without_a_gpu_the_page_says_that_nothing_was_measured():
     assert "Not measured" in gpu.section(1, 2, 1)
 
 
+@pytest.mark.slow
 def test_the_measurement_runs_in_bfloat16_on_any_device():
     text = gpu.measured("cpu", (RANDOM,), 1, 2, 1, 1, "a processor", size=256)
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith(f"| {RANDOM}")]

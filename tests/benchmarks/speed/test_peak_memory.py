@@ -22,6 +22,7 @@ def test_the_command_measures_regions_of_one_picture(tmp_path, capsys, monkeypat
     assert capsys.readouterr().out == out.with_suffix(".md").read_text()
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_says_why():
     with pytest.raises(UserError, match="no_such"):
         memory._fresh_peak("./no_such", "foveal", "regions", 1)

@@ -77,6 +77,7 @@ def test_changed_decisions_and_differences_are_counted():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_memory_is_the_most_that_was_held_even_if_it_is_given_back():
     # In a process of its own, as the command does: in a long one, what was given back before is taken first.
     code = (
@@ -106,6 +107,7 @@ def test_the_command_writes_its_table(clip_folder, tmp_path, capsys):
     assert "no/such/folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_towers_that_pool_by_one_attention_are_measured_too(tmp_path, capsys):
     out = tmp_path / "towers"
     assert main(["--towers", "--quick", "--part", "1", "--regions", "2", "--out", str(out)]) == 0
