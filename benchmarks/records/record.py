@@ -71,8 +71,8 @@ class Record:
         boxes: The candidates (x0, y0, x1, y1) in pixels.
         image_size: (width, height) in pixels.
         attention_on_target: With `metrics.attention` the share of the pooled token's attention that lies on the answer's
-            region, 0 to 1: mean over the last four layers, their heads, components and backbones; NaN where it was not
-            measured, the answer has no region, or the view is a read-out.
+            region, 0 to 1: mean over the last four layers, their heads, components and backbones; of a read-out that of its
+            likeness (`Backbone.attended_features`). NaN where it was not measured or the answer has no region.
         attention_by_head: The same for each head, of several backbones one after the other; empty without it.
         region_share: The region's share of the patches, 0 to 1; 1 where a view shows the region alone; NaN without it.
     """

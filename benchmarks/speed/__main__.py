@@ -200,15 +200,15 @@ def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, lis
 
 def _measure_pass(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
     repeats = 1 if arguments.quick else arguments.repeats
-    chosen = shared_pass.table_prompts()
-    parts = shared_pass.distinct_parts(list(chosen.values()))
+    chosen = prompts.table_prompts()
+    parts = prompts.distinct_parts(list(chosen.values()))
     texts, rows = [], []
     for name in arguments.backbone:
         scenes = 2 if arguments.quick else arguments.part or PART.get(name, SMALL_PART)
         profile = shared_pass.measure_pass(backbone_of(name), list(chosen.values()), scenes, repeats)
         mine = shared_pass.rows(name, profile)
         head = shared_pass.ABOUT.format(
-            table=shared_pass.TABLE, command=command, commit=document.commit(), machine=threads(), scenes=scenes,
+            table=prompts.TABLE, command=command, commit=document.commit(), machine=threads(), scenes=scenes,
             prompts=len(chosen), parts=len(parts), asked=profile.asked, distinct=profile.distinct, repeats=repeats,
         )  # fmt: skip
         texts.append(f"{head}\n{document.markdown(shared_pass.HEAD, mine)}\n")

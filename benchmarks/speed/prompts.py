@@ -12,13 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.data.samples import Picture
 from benchmarks.data.shapes import ReferringShapes
+from benchmarks.run.evaluation import leaves
 from benchmarks.settings.building import build
 from benchmarks.settings.choices import options
-from benchmarks.settings.folders import file_of
+from benchmarks.settings.folders import CONFIGS, file_of
 from benchmarks.speed.measure import count_flops
 from falip import Backbone, Plain, Prompt
 from falip.errors import UserError
-from falip.views import Views, make_views
+from falip.prompts.pictures import shared_filters
+from falip.views import Views, join_views, make_views
 
 ABOUT = """# Cost of a region under each prompt
 
@@ -26,6 +28,7 @@ ABOUT = """# Cost of a region under each prompt
 the other. Drawing: from picture and regions to the model's input. Model: to embeddings, with sharing exact. Median of
 {repeats} repetitions in alternation. Encodings: the operations for a scene, in those of one plain picture (counted).
 """
+TABLE = "table_rec"
 HEAD = ("prompt", "drawing ms/region", "model ms/region", "encodings for a scene")
 
 
@@ -58,6 +61,25 @@ def _tree(name: str) -> DictConfig:
     assert isinstance(own, DictConfig)
     bases = [_tree(base) for base in own.pop("defaults", ()) if base != "_self_"]
     return OmegaConf.merge(*bases, own)  # pyright: ignore[reportReturnType]
+
+
+def table_prompts() -> dict[str, Prompt]:
+    """The prompts of the papers' main table, by name."""
+    experiment = OmegaConf.load(CONFIGS / "experiment" / f"{TABLE}.yaml")
+    return named(OmegaConf.select(experiment, "hydra.sweeper.params.prompt").split(","))
+
+
+def distinct_parts(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Prompts and the parts of ensembles, each once."""
+    every = [part for prompt in prompts for part in leaves(prompt)]
+    return [part for i, part in enumerate(every) if part not in every[:i]]
+
+
+def drawn(backbone: Backbone, parts: Sequence[Prompt], picture: Picture) -> Views:
+    """The views of a picture under some prompts, prepared, with what these share done once."""
+    with shared_filters():
+        made = [make_views(part, picture.image, picture.regions, backbone.geometry) for part in parts]
+        return backbone.prepare(join_views(made))
 
 
 def measure_prompts(
@@ -103,18 +125,14 @@ def rows(costs: dict[str, Cost], regions: int, plain: float) -> list[list[str]]:
     ]
 
 
-def _prepared(backbone: Backbone, prompt: Prompt, picture: Picture) -> Views:
-    return backbone.prepare(make_views(prompt, picture.image, picture.regions, backbone.geometry))
-
-
 def _seconds(backbone: Backbone, prompt: Prompt, picture: Picture) -> tuple[float, float]:
     started = time.perf_counter()
-    prepared = _prepared(backbone, prompt, picture)
-    drawn = time.perf_counter()
+    prepared = drawn(backbone, [prompt], picture)
+    done = time.perf_counter()
     backbone.features(prepared)
-    return drawn - started, time.perf_counter() - drawn
+    return done - started, time.perf_counter() - done
 
 
 def _operations(backbone: Backbone, prompt: Prompt, picture: Picture) -> float:
-    prepared = _prepared(backbone, prompt, picture)
+    prepared = drawn(backbone, [prompt], picture)
     return count_flops(lambda: backbone.features(prepared))

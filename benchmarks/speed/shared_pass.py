@@ -9,21 +9,16 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import torch
-from omegaconf import OmegaConf
 
-from benchmarks.data.samples import Picture
 from benchmarks.data.shapes import ReferringShapes
 from benchmarks.run.evaluation import Evaluation, Variant
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
-from benchmarks.settings.choices import CONFIGS
-from benchmarks.speed.prompts import named
+from benchmarks.speed.prompts import TABLE, distinct_parts, drawn
 from benchmarks.tasks.rec import ReferringExpressions
-from falip import Backbone, Ensemble, Prompt
-from falip.prompts.pictures import shared_filters
-from falip.views import Views, join_views, make_views, merge_views
+from falip import Backbone, Prompt
+from falip.views import Views, make_views, merge_views
 
-TABLE = "table_rec"
 ABOUT = """# All prompts of {table} in one pass
 
 `{command}`, at {commit}, on {machine}. {scenes} scenes of rec/shapes, no workers. The pass: its {prompts} prompts, from
@@ -67,18 +62,6 @@ class Profile:
         """The pass, in what its distinct drawings and encodings take: the median over the repetitions."""
         pairs = zip(self.whole, self.drawing, self.encoding, strict=True)
         return median(whole / (drawing + encoding) for whole, drawing, encoding in pairs)
-
-
-def table_prompts() -> dict[str, Prompt]:
-    """The prompts of the table's experiment, by name."""
-    experiment = OmegaConf.load(CONFIGS / "experiment" / f"{TABLE}.yaml")
-    return named(str(experiment.hydra.sweeper.params.prompt).split(","))
-
-
-def distinct_parts(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Prompts and the parts of ensembles, each once."""
-    every = [part for one in prompts for part in (one.prompts if isinstance(one, Ensemble) else [one])]
-    return [part for i, part in enumerate(every) if part not in every[:i]]
 
 
 def measure_pass(backbone: Backbone, prompts: Sequence[Prompt], scenes: int, repeats: int) -> Profile:
@@ -141,17 +124,11 @@ def _alone(backbone: Backbone, parts: Sequence[Prompt], scenes: int) -> tuple[fl
     data = ReferringShapes(scenes)
     pictures = [data.load(i).pictures[0] for i in range(scenes)]
     with _clock() as drawing:
-        views = [_drawn(backbone, parts, picture) for picture in pictures]
+        views = [drawn(backbone, parts, picture) for picture in pictures]
     batch = backbone.views_within()
     with _clock() as encoding:
         backbone.features(merge_views(views), "exact", batch)
     return drawing[0], encoding[0], views
-
-
-def _drawn(backbone: Backbone, parts: Sequence[Prompt], picture: Picture) -> Views:
-    with shared_filters():
-        made = [make_views(part, picture.image, picture.regions, backbone.geometry) for part in parts]
-        return backbone.prepare(join_views(made))
 
 
 @contextmanager

@@ -13,28 +13,25 @@ from tempfile import TemporaryDirectory
 from time import process_time
 
 import torch
-from omegaconf import OmegaConf
 
 from benchmarks.data.samples import Picture
 from benchmarks.measure.metrics import metrics_for
 from benchmarks.records.folder import RunFolder
 from benchmarks.records.record import Record
-from benchmarks.run.evaluation import Evaluation, Variant, leaves
+from benchmarks.run.evaluation import Evaluation, Variant
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.stages import timed
 from benchmarks.run.text import RunTexts, TextProtocol
-from benchmarks.settings.choices import CONFIGS
 from benchmarks.speed import document
 from benchmarks.speed.load import RANDOM, backbone_of
 from benchmarks.speed.measure import threads
-from benchmarks.speed.prompts import named
+from benchmarks.speed.prompts import TABLE, distinct_parts, drawn, table_prompts
 from benchmarks.speed.split import Amount, random_task
 from benchmarks.speed.ways import encode_text
 from benchmarks.speed.windows import SIZE, one_thread
 from benchmarks.tasks.rec import ReferringExpressions
 from falip import Backbone, Prompt
-from falip.prompts.pictures import shared_filters
-from falip.views import join_views, make_views
+from falip.views import make_views
 
 ABOUT = """# A sweep over a split
 
@@ -51,7 +48,6 @@ Distinct work alone: each picture decoded, drawn and encoded once under each dis
 scored. A command for each prompt: without the seconds in which a process starts. The released way: each prompt alone, each
 view alone, and all again for each expression; measured on {released} regions of a picture.
 """
-TABLE = "table_rec"
 PARTS = {
     "decode": "decode_s", "draw": "draw_s", "resize": "prepare_s", "encode": "encode_s", "text": "text_s",
     "decide": "decide_s", "write": "save_s",
@@ -81,12 +77,6 @@ class Passes:
     alone: float
     distinct: float
     released: float
-
-
-def table_prompts() -> dict[str, Prompt]:
-    """The prompts of the paper's main table, by name."""
-    experiment = OmegaConf.load(CONFIGS / "experiment" / f"{TABLE}.yaml")
-    return named(OmegaConf.select(experiment, "hydra.sweeper.params.prompt").split(","))
 
 
 def measure_sweep(make: Callable[[], Backbone], amount: Amount, repeats: int) -> Passes:
@@ -198,16 +188,12 @@ def _writer(folder: RunFolder) -> Callable[[list[Record], list[str]], None]:
 
 def _distinct_seconds(backbone: Backbone, task: ReferringExpressions, prompts: Sequence[Prompt]) -> float:
     """Each picture decoded, drawn and encoded once under each distinct prompt, and each text once; nothing more."""
-    parts = [part for prompt in prompts for part in leaves(prompt)]
-    distinct = [part for i, part in enumerate(parts) if part not in parts[:i]]
+    distinct = distinct_parts(prompts)
     started = process_time()
     for i in range(len(task.dataset.index)):
         sample = task.dataset.load(i)
         (picture,) = task.pictures(sample)
-        with shared_filters():
-            made = [make_views(part, picture.image, picture.regions, backbone.geometry) for part in distinct]
-            ready = backbone.prepare(join_views(made))
-        backbone.features(ready, batch=backbone.views_within())
+        backbone.features(drawn(backbone, distinct, picture), batch=backbone.views_within())
         backbone.text_features([task.template.format(text) for text in task.texts(sample)])
     return process_time() - started
 

@@ -11,10 +11,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from falip.backbone.attention import AttentionControl
-from falip.backbone.sharing import Passes, rest_of
+from falip.backbone.sharing import Passes, heads_of, rest_of
 from falip.surgery import Heads
 from falip.views import Component
 
@@ -55,9 +54,11 @@ def changed(
     for i in range(first, last + 1):
         layer = passes.layers[i]
         # All views of a picture enter the first layer alike.
-        heads = Heads(*(part[owner] for part in _heads(layer, tokens))) if i == first else _heads(layer, hidden)
+        entering = heads_of(layer, layer.layer_norm1(tokens if i == first else hidden))
+        heads = Heads(*(part[owner] for part in entering)) if i == first else entering
         if i in plain and i in compared(component):
-            heads = Heads(*(torch.cat(pair) for pair in zip(heads, _heads(layer, plain[i]), strict=True)))
+            unprompted = heads_of(layer, layer.layer_norm1(plain[i]))
+            heads = Heads(*(torch.cat(pair) for pair in zip(heads, unprompted, strict=True)))
         attended = control.attend(i, heads, layer.self_attn.scale)[: len(owner)].transpose(1, 2)
         if i == last:
             return rest_of(layer, hidden[:, 0], attended[:, 0].flatten(1))
@@ -72,9 +73,3 @@ def against(component: Component, pictures: list[int]) -> Component:
         return component
     place = {picture: i for i, picture in enumerate(pictures)}
     return replace(component, intervention=replace(surgery, reference=tuple(place[i] for i in surgery.reference)))
-
-
-def _heads(layer: CLIPEncoderLayer, hidden: Tensor) -> Heads:
-    attention, normed = layer.self_attn, layer.layer_norm1(hidden)
-    parts = (attention.q_proj(normed), attention.k_proj(normed), attention.v_proj(normed))
-    return Heads(*(part.unflatten(-1, (-1, attention.head_dim)).transpose(1, 2) for part in parts))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize, scaled_dot_product_attention
 
-from falip.backbone.sharing import Passes
+from falip.backbone.sharing import Passes, heads_of
 from falip.backbone.watching import Watch
 from falip.dense import Place, Reading, Values
 from falip.errors import UserError
@@ -59,18 +59,14 @@ class LastBlocks:
 
     def heads(self, layer: int) -> Heads:
         """See `Blocks`."""
-        attention = self.passes.layers[layer].self_attn
-        return Heads(*self._projected(layer, attention.q_proj, attention.k_proj, attention.v_proj))
+        block = self.passes.layers[layer]
+        return heads_of(block, block.layer_norm1(self.states[layer]))
 
     def value(self, layer: int) -> Tensor:
         """See `Blocks`."""
-        return self._projected(layer, self.passes.layers[layer].self_attn.v_proj)[0]
-
-    def _projected(self, layer: int, *projections: Any) -> list[Tensor]:
-        """What these make of a layer's input after its first norm, each (pictures, heads, tokens, head size)."""
         block = self.passes.layers[layer]
-        normed, size = block.layer_norm1(self.states[layer]), block.self_attn.head_dim
-        return [projection(normed).unflatten(-1, (-1, size)).transpose(1, 2) for projection in projections]
+        projected = block.self_attn.v_proj(block.layer_norm1(self.states[layer]))
+        return projected.unflatten(-1, (-1, block.self_attn.head_dim)).transpose(1, 2)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, added: Tensor | None = None) -> Tensor:
         """See `Blocks`."""

@@ -21,6 +21,7 @@ from transformers.activations import QuickGELUActivation
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer, CLIPVisionModel
 
 from falip.backbone.attention import summed_rows
+from falip.surgery import Heads
 from falip.views import Bias
 
 
@@ -273,9 +274,7 @@ def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: 
     """
     attention = layer.self_attn
     own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens[:, 1:])
-    query, key, value = (
-        _split(projection(patches), attention.head_dim).transpose(1, 2) for projection in _projections(layer)
-    )
+    query, key, value = heads_of(layer, patches)
     logits = (attention.scale * query) @ key.mT
     among = (logits.softmax(-1) @ value).transpose(1, 2).contiguous()
     own_key, own_value = (_split(projection(own), attention.head_dim) for projection in _projections(layer)[1:])
@@ -288,15 +287,19 @@ def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: 
 
 def full_step(layer: CLIPEncoderLayer, hidden: Tensor, row: Tensor | None = None) -> Tensor:
     """One layer of whole views, (views, tokens, width); `row` is added to the logits of CLS."""
-    attention, normed = layer.self_attn, layer.layer_norm1(hidden)
-    query, key, value = (
-        _split(projection(normed), attention.head_dim).transpose(1, 2) for projection in _projections(layer)
-    )
+    attention = layer.self_attn
+    query, key, value = heads_of(layer, layer.layer_norm1(hidden))
     attended = scaled_dot_product_attention(query, key, value, scale=attention.scale)
     if row is not None:
         mask = row[:, :, None]
         attended[:, :, :1] = scaled_dot_product_attention(query[:, :, :1], key, value, mask, scale=attention.scale)
     return rest_of(layer, hidden, attended.transpose(1, 2).flatten(2))
+
+
+def heads_of(layer: CLIPEncoderLayer, normed: Tensor) -> Heads:
+    """Queries, keys and values of tokens (pictures, tokens, width) behind a layer's first norm."""
+    size = layer.self_attn.head_dim
+    return Heads(*(_split(projection(normed), size).transpose(1, 2) for projection in _projections(layer)))
 
 
 def _projections(layer: CLIPEncoderLayer) -> tuple[nn.Module, nn.Module, nn.Module]:

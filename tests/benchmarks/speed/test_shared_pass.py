@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from benchmarks.speed.__main__ import main
-from benchmarks.speed.shared_pass import HEAD, distinct_parts, measure_pass, table_prompts
+from benchmarks.speed.prompts import distinct_parts, table_prompts
+from benchmarks.speed.shared_pass import HEAD, measure_pass
 from falip import Backbone, Crop, Ensemble, Foveal, Plain, RedCircle
 
 

@@ -8,8 +8,9 @@ import torch
 
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.load import backbone_of
+from benchmarks.speed.prompts import table_prompts
 from benchmarks.speed.split import Amount, RandomSplit, random_task
-from benchmarks.speed.sweep import GROWTH, HEAD, PARTS, one_pass, table_prompts
+from benchmarks.speed.sweep import GROWTH, HEAD, PARTS, one_pass
 from falip import Foveal, UserError
 
 
