@@ -7,13 +7,14 @@ transformers lets a model choose its attention function by name and hands keywor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from falip.backbone.watching import Seen
 from falip.geometry import MaskForm
 from falip.surgery import Heads, LayerAttention
 from falip.views import Bias, Intervention
@@ -31,14 +32,14 @@ class AttentionControl:
         views: Number of views; the rest of the batch is plain.
         biases: The biases of the views.
         intervention: The intervention on the views, or None; its `reference` counts plain pictures of this batch from 0.
-        captured: Takes for each layer the attention weights of the CLS row, float32 (views, heads, tokens); None if not
+        seen: Takes what the CLS row of the views attends to and its heads say, in the layers that it names; None if not
             asked.
     """
 
     views: int
     biases: Sequence[Bias] = ()
     intervention: Intervention | None = None
-    captured: dict[int, Tensor] | None = field(default=None)
+    seen: Seen | None = None
 
     def attend(self, layer: int, heads: Heads, scale: float) -> Tensor:
         """Attention output before the output projection, (batch, heads, tokens, head size)."""
@@ -46,16 +47,22 @@ class AttentionControl:
         own, plain = Heads(*(part[:n] for part in heads)), Heads(*(part[n:] for part in heads))
         rows = summed_rows([bias for bias in self.biases if layer in bias.layers], heads.query)
 
+        seen = self.seen if self.seen and layer in self.seen.layers else None
+
         def attend(asked: Heads) -> Tensor:
-            if self.captured is not None:
-                self.captured[layer] = _cls_weights(asked, scale, rows)
+            if seen:
+                seen.weights[layer] = _cls_weights(asked, scale, rows)
             return biased_attention(asked, scale, rows)
 
         output = scaled_dot_product_attention(*plain, scale=scale) if len(heads.query) > n else heads.query[:0]
         if self.intervention is None or layer not in self.intervention.layers:
-            return torch.cat([attend(own), output])
-        inputs = LayerAttention(layer, own, attend, *self._reference(plain, output), self._tokens(heads.query))
-        return torch.cat([self.intervention.change.attend(inputs), output])
+            mine = attend(own)
+        else:
+            inputs = LayerAttention(layer, own, attend, *self._reference(plain, output), self._tokens(heads.query))
+            mine = self.intervention.change.attend(inputs)
+        if seen and seen.heads is not None:
+            seen.heads[layer] = mine[:, :, 0]
+        return torch.cat([mine, output])
 
     def _reference(self, plain: Heads, output: Tensor) -> tuple[Heads | None, Tensor | None]:
         assert self.intervention

@@ -17,7 +17,7 @@ from falip.backbone.equal import distinct_views, with_keys
 from falip.backbone.images import ImageProcessing
 from falip.backbone.text import TextEncoder, TextForm
 from falip.backbone.tower import VisionTower
-from falip.backbone.watching import WATCHED_LAYERS, Watch
+from falip.backbone.watching import WATCHED_LAYERS, AttentionByLayer, HeadsByLayer, Watch
 from falip.errors import UserError
 from falip.geometry import Geometry, Resize
 from falip.reading import as_picture
@@ -267,8 +267,16 @@ class Backbone:
         return torch.stack([part[place] for part, place in zip(rows, places, strict=True)]), attended
 
     @torch.inference_mode()
-    def attention(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:
-        """What CLS attends to: softmax weights of the CLS row.
+    def attention(
+        self, image: Image.Image, regions: Sequence[Region], prompt: Prompt, sharing: Sharing = "exact"
+    ) -> Tensor:
+        """What CLS attends to: softmax weights of the CLS row. A read-out reads behind it and changes nothing of it.
+
+        Args:
+            image: An RGB picture, or a depth map of mode "F".
+            regions: At least one region of it.
+            prompt: A prompt with one view for each region.
+            sharing: See `features`.
 
         Returns:
             float32 (regions, layers, heads, 1 + rows * cols) on the CPU.
@@ -276,25 +284,37 @@ class Backbone:
         Raises:
             UserError: If the prompt has several views for each region.
         """
-        return self.tower.attention(*self._single(image, regions, prompt))
+        return self._watched(AttentionByLayer(range(self.geometry.layers)), image, regions, prompt, sharing)
 
     @torch.inference_mode()
-    def head_outputs(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:
+    def head_outputs(
+        self, image: Image.Image, regions: Sequence[Region], prompt: Prompt, sharing: Sharing = "exact"
+    ) -> Tensor:
         """What each head adds to the CLS token, after its part of the output projection and without that one's bias.
+
+        Args and errors as for `attention`.
 
         Returns:
             float32 (regions, layers, heads, width) on the CPU.
-
-        Raises:
-            UserError: If the prompt has several views for each region.
         """
-        return self.tower.head_outputs(*self._single(image, regions, prompt))
+        heads = self._watched(HeadsByLayer(range(self.geometry.layers)), image, regions, prompt, sharing)
+        projections = [part.float().cpu().unflatten(1, heads.shape[2:]) for part in self.tower.head_projections]
+        return torch.stack([torch.einsum("vhk,dhk->vhd", heads[:, i], part) for i, part in enumerate(projections)], dim=1)
+
+    def _watched(
+        self, watch: Watch, image: Image.Image, regions: Sequence[Region], prompt: Prompt, sharing: Sharing
+    ) -> Tensor:
+        """What is taken of the one component of a prompt on the way to its embeddings."""
+        views = make_views(prompt, image, regions, self.geometry)
+        component = replace(_only(prompt, views), reading=None)
+        (found,) = self._encoded(replace(views, components=(component,)), sharing, self.views_within(), watch)[1]
+        assert found is not None
+        return found
 
     def _single(self, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> tuple[Component, Tensor]:
         """The one component of a prompt and its pixels on the device."""
         views = make_views(prompt, image, regions, self.geometry)
-        if len(views.components) != 1:
-            raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
+        _only(prompt, views)
         seen, pixels = self._inputs(views)
         return seen.components[0], self._to_model(pixels)
 
@@ -312,3 +332,9 @@ class Backbone:
         if self.tower.device.type == "cuda" and pixels.device.type == "cpu":
             pixels = pixels.pin_memory()
         return self.preprocess.normalised(pixels.to(self.tower.device, non_blocking=True)).to(self.tower.dtype)
+
+
+def _only(prompt: Prompt, views: Views) -> Component:
+    if len(views.components) != 1:
+        raise UserError(f"{type(prompt).__name__} has several views for each region; ask for one of its parts.")
+    return views.components[0]

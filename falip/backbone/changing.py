@@ -14,6 +14,7 @@ from torch import Tensor
 
 from falip.backbone.attention import AttentionControl
 from falip.backbone.sharing import Passes, heads_of, rest_of
+from falip.backbone.watching import Seen
 from falip.surgery import Heads
 from falip.views import Component
 
@@ -36,7 +37,7 @@ def changed(
     tokens: Tensor,
     owner: Tensor,
     plain: Mapping[int, Tensor],
-    captured: dict[int, Tensor] | None = None,
+    seen: Seen | None = None,
 ) -> Tensor:
     """CLS tokens (views, width) after the last layer.
 
@@ -46,9 +47,9 @@ def changed(
         tokens: (pictures, tokens, width), their streams on entering the first layer that is touched.
         owner: int (views,), which of them each view starts from.
         plain: The streams of the plain pictures on entering each layer of `compared`, (plain pictures, tokens, width).
-        captured: See `AttentionControl`; takes layers from the first touched one on.
+        seen: See `AttentionControl`; takes layers from the first touched one on.
     """
-    control = AttentionControl(len(owner), component.biases, component.intervention, captured)
+    control = AttentionControl(len(owner), component.biases, component.intervention, seen)
     first, last = min(touched(component)), len(passes.layers) - 1
     hidden = tokens[owner]
     for i in range(first, last + 1):

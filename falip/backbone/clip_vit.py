@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -15,8 +14,8 @@ from falip.backbone.attention import ATTENTION_NAME, AttentionControl
 from falip.backbone.budget import cached_views, views_within
 from falip.backbone.changing import against, changed, compared, touched
 from falip.backbone.dense import LastBlocks, Read, captured_inputs, embedded, read_by_picture
-from falip.backbone.sharing import Passes, Rows, Seats, Seen
-from falip.backbone.watching import Watch
+from falip.backbone.sharing import Passes, Rows, Seats
+from falip.backbone.watching import Seen, Watch
 from falip.geometry import ALPHA_ABILITIES, VIT_ABILITIES, Geometry, Resize
 from falip.views import Component, Sharing
 
@@ -101,49 +100,10 @@ class ClipViT:
         parts = [[first + tiles.index(part) for part in place.parts] for place in places]
         return Read(component.reading, self._blocks(states), range(len(places)), parts)
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
+    @property
+    def head_projections(self) -> list[Tensor]:
         """See `VisionTower`."""
-        parts = []
-        for some in self._passes_of(component):
-            captured: dict[int, Tensor] = {}
-            self._whole_batch(some, pixels, captured)
-            parts.append(torch.stack([captured[layer] for layer in range(self.geometry.layers)], dim=1).cpu())
-        return torch.cat(parts)
-
-    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`."""
-        return torch.cat([self._head_outputs(some, pixels) for some in self._passes_of(component)])
-
-    def _passes_of(self, component: Component) -> Iterator[Component]:
-        """Its views, as many at a time as one pass takes."""
-        total, batch = len(component.image_index), self.views_within(None)
-        batch = min(batch, self._cached_views) if self.device.type == "cpu" else batch
-        return (component.some(range(total)[some]) for some in _slices(total, batch))
-
-    def _head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
-        with self._captured_heads() as captured:
-            self._whole_batch(component, pixels)
-        parts = []
-        for layer, outputs in zip(self.model.vision_model.encoder.layers, captured, strict=True):
-            # An intervention puts its plain pictures behind the views.
-            mine = outputs[: len(component.image_index)].float().unflatten(-1, (self.geometry.heads, -1))
-            weight = layer.self_attn.out_proj.weight.float().unflatten(1, (self.geometry.heads, -1))
-            parts.append(torch.einsum("vhk,dhk->vhd", mine, weight))
-        return torch.stack(parts, dim=1).cpu()
-
-    @contextmanager
-    def _captured_heads(self) -> Iterator[list[Tensor]]:
-        """The CLS row of the input of each layer's output projection, in the order of the layers."""
-        found: list[Tensor] = []
-        hooks = [
-            layer.self_attn.out_proj.register_forward_pre_hook(lambda _module, inputs: found.append(inputs[0][:, 0]))
-            for layer in self.model.vision_model.encoder.layers
-        ]
-        try:
-            yield found
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return [layer.self_attn.out_proj.weight for layer in self.model.vision_model.encoder.layers]
 
     def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole, through the transformers tower."""
@@ -156,17 +116,14 @@ class ClipViT:
             if some.reading:
                 parts.append(embedded(self.read(some, pixels), watch, component, views))
                 continue
-            captured: dict[int, Tensor] | None = {} if watch else None
-            parts.append(self._whole_batch(some, pixels, captured))
-            if watch and captured is not None:
-                watch.keep(component, views, captured)
+            seen = watch.seen() if watch else None
+            parts.append(self._run(some, pixels, seen=seen)[0][: len(views)])
+            if watch and seen:
+                watch.keep(component, views, seen)
         return torch.cat(parts).cpu()
 
-    def _whole_batch(self, component: Component, pixels: Tensor, captured: dict[int, Tensor] | None = None) -> Tensor:
-        return self._run(component, pixels, captured=captured)[0][: len(component.image_index)]
-
     def _run(
-        self, component: Component, pixels: Tensor, beside: Sequence[int] = (), captured: dict[int, Tensor] | None = None
+        self, component: Component, pixels: Tensor, beside: Sequence[int] = (), seen: Seen | None = None
     ) -> tuple[Tensor, int]:
         """Embeddings of the views, of the plain pictures that they refer to, and of those beside, which begin at a row."""
         index, intervention = list(component.image_index), component.intervention
@@ -175,8 +132,8 @@ class ClipViT:
             intervention = replace(intervention, reference=tuple(plain.index(i) for i in intervention.reference))
             index += plain
         control = None
-        if component.biases or intervention or captured is not None:  # what comes after the views is plain
-            control = AttentionControl(len(component.image_index), component.biases, intervention, captured)
+        if component.biases or intervention or seen:  # what comes after the views is plain
+            control = AttentionControl(len(component.image_index), component.biases, intervention, seen)
         output = self.model.get_image_features(pixel_values=pixels[[*index, *beside]], control=control)
         return output.pooler_output, len(index)
 
@@ -234,7 +191,7 @@ class ClipViT:
             return
         if not component.biases:
             out[views] = self._passes.embed(states[self.geometry.layers])[owner.to(out.device)]
-            _watch(watch, component, views, trunk, owner, {})
+            _watch(watch, component, views, trunk, owner)
             return
         finish = self._passes.frozen if sharing == "frozen" else self._passes.exact
         for some in _slices(len(mine), batch):
@@ -249,9 +206,9 @@ class ClipViT:
                 read = Read(part.reading, blocks, range(count), [()] * count)
                 out[views[some]] = embedded(read, watch, component, views[some])
             else:
-                seen = Seen(watch.layers) if watch else None
+                seen = watch.seen() if watch else None
                 out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
-                _watch(watch, component, views[some], trunk, owner[some], seen.weights if seen else {})
+                _watch(watch, component, views[some], trunk, owner[some], seen)
 
     def _finish_changed(
         self, component: Component, trunk: Trunk, pixels: Tensor, batch: int, out: Tensor, watch: Watch | None
@@ -269,24 +226,23 @@ class ClipViT:
                 plain = sorted({seats[view][1] for view in some})
                 states = {layer: trunk.states[layer][[place[i] for i in plain]] for layer in compared(component)}
                 tokens, owner = below.entering(min(touched(component)), part.image_index)
-                captured: dict[int, Tensor] | None = {} if watch else None
-                cls = changed(self._passes, against(part, plain), tokens, owner, states, captured)
+                seen = watch.seen() if watch else None
+                cls = changed(self._passes, against(part, plain), tokens, owner, states, seen)
                 out[some] = self._passes.embed(cls)
-                seen = torch.tensor([below.images.index(image) for image in part.image_index])
-                _watch(watch, component, torch.tensor(some), below, seen, captured or {})
+                pictures = torch.tensor([below.images.index(image) for image in part.image_index])
+                _watch(watch, component, torch.tensor(some), below, pictures, seen)
 
     def _trunk(self, images: list[int], pixels: Tensor, wanted: set[int], watch: Watch | None) -> Trunk:
-        seen = Seen(watch.layers) if watch else None
+        seen = watch.seen() if watch else None
         return Trunk(images, self._passes.trunk(pixels[images], wanted, seen), seen)
 
 
 def _watch(
-    watch: Watch | None, component: Component, views: Tensor, trunk: Trunk, owner: Tensor, own: dict[int, Tensor]
+    watch: Watch | None, component: Component, views: Tensor, trunk: Trunk, owner: Tensor, own: Seen | None = None
 ) -> None:
     """Keeps what some views attended to: in their own layers, and in the trunk below."""
     if watch and trunk.seen:
-        below = {layer: weights for layer, weights in trunk.seen.weights.items() if layer not in own}
-        watch.keep(component, views, {layer: w[owner.to(w.device)] for layer, w in below.items()} | own)
+        watch.keep(component, views, (own or watch.seen()).above(trunk.seen, owner))
 
 
 def _is_shareable(component: Component) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from falip.backbone.attention import summed_rows
-from falip.backbone.watching import Watch
+from falip.backbone.watching import Seen, Watch
 from falip.geometry import Ability, Geometry
 from falip.surgery import Heads
 from falip.views import Component, Sharing
@@ -42,8 +42,8 @@ class PooledTower(ABC):
 
     @property
     @abstractmethod
-    def _output_weight(self) -> Tensor:
-        """(width of the output, heads * head size), the projection behind the heads."""
+    def head_projections(self) -> Sequence[Tensor]:
+        """See `VisionTower`; the width is that behind the projection of the heads."""
 
     @property
     @abstractmethod
@@ -87,6 +87,13 @@ class PooledTower(ABC):
         """What the pool of each view attends to, float32 (views, heads, 1 + rows * cols)."""
         return pool_weights(heads, owner, row)
 
+    def _seen(self, watch: Watch, heads: Heads, owner: Tensor, row: Tensor | None) -> Seen:
+        seen = watch.seen()
+        seen.weights[0] = self._attended(heads, owner, row)
+        if seen.heads is not None:
+            seen.heads[0] = pooled(heads, owner, row)
+        return seen
+
     def encode(
         self, components: Sequence[Component], pixels: Tensor, sharing: Sharing, batch: int, watch: Watch | None = None
     ) -> list[Tensor]:
@@ -101,36 +108,6 @@ class PooledTower(ABC):
         found = dict(zip(map(id, pooled), encoded, strict=True))
         return [found[id(c)] if id(c) in found else self._read(c, pixels, sharing, watch) for c in components]
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`."""
-        return torch.cat([self._attended(*views)[:, None].cpu() for views in self._passes_of(component, pixels)])
-
-    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
-        """See `VisionTower`; the width is that behind the projection of the heads."""
-        weight = self._output_weight.float().unflatten(1, (self.geometry.heads, -1))
-        parts = []
-        for views in self._passes_of(component, pixels):
-            parts.append(torch.einsum("vhk,dhk->vhd", pooled(*views).float(), weight)[:, None].cpu())
-        return torch.cat(parts)
-
-    def _passes_of(self, component: Component, pixels: Tensor) -> Iterator[tuple[Heads, Tensor, Tensor | None]]:
-        """Its views, as many pictures and regions at a time as one pass takes, each picture's features once."""
-        batch = self.views_within(None)
-        batch = min(batch, self._cached_views) if self.device.type == "cpu" else batch
-        views = range(len(component.image_index))
-        known: dict[int, Heads] = {}
-        for some in _slices(views, batch):
-            part = component.some(some)
-            images = sorted(set(part.image_index))
-            new = [image for image in images if image not in known]
-            if new:
-                made = self._project(self._features(pixels[new]))
-                known |= {image: Heads(*(each[i : i + 1] for each in made)) for i, image in enumerate(new)}
-            known = {image: known[image] for image in images}
-            owner = torch.tensor([images.index(image) for image in part.image_index], device=self.device)
-            heads = Heads(*(torch.cat(each) for each in zip(*known.values(), strict=True)))
-            yield heads, owner, self._row(part)
-
     def _encode_whole(self, component: Component, pixels: Tensor, batch: int, watch: Watch | None) -> Tensor:
         """Every view whole."""
         parts = []
@@ -138,7 +115,8 @@ class PooledTower(ABC):
             views = component.some(some)
             parts.append(self._whole(pixels[list(views.image_index)], self._row(views)))
             if watch:
-                watch.keep(component, some, {0: self._attended(*self._views(views, pixels))})
+                heads = self._project(self._features(pixels[list(views.image_index)]))
+                watch.keep(component, some, self._seen(watch, heads, torch.arange(len(some)), self._row(views)))
         return torch.cat(parts).cpu()
 
     def _encode_shared(
@@ -157,13 +135,8 @@ class PooledTower(ABC):
                     row = self._row(views)
                     result[list(some)] = self._embed(pooled(heads, owner, row))
                     if watch:
-                        watch.keep(component, some, {0: self._attended(heads, owner, row)})
+                        watch.keep(component, some, self._seen(watch, heads, owner, row))
         return [result.cpu() for result in results]
-
-    def _views(self, component: Component, pixels: Tensor) -> tuple[Heads, Tensor, Tensor | None]:
-        images = sorted(set(component.image_index))
-        owner = torch.tensor([images.index(image) for image in component.image_index], device=self.device)
-        return self._project(self._features(pixels[images])), owner, self._row(component)
 
 
 def pool_weights(heads: Heads, owner: Tensor, row: Tensor | None) -> Tensor:

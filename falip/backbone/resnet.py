@@ -169,8 +169,9 @@ class ResnetTower(PooledTower):
         return within_budget(per_view, self.device, memory_gb)
 
     @property
-    def _output_weight(self) -> Tensor:
-        return self.visual.attnpool.c_proj.weight
+    def head_projections(self) -> list[Tensor]:
+        """See `VisionTower`."""
+        return [self.visual.attnpool.c_proj.weight]
 
     @property
     def _cached_views(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -11,6 +12,9 @@ from falip.backbone.backbone import Backbone
 from falip.prompts import Plain
 from falip.regions import Region
 from falip.views import Prompt
+
+# Regions whose parts, each as wide as the model and for each layer and head, are held together.
+_AT_ONCE = 128
 
 
 def head_responses(backbone: Backbone, image: Image.Image, regions: Sequence[Region], prompt: Prompt) -> Tensor:
@@ -31,5 +35,8 @@ def head_responses(backbone: Backbone, image: Image.Image, regions: Sequence[Reg
     Raises:
         UserError: If the prompt has several views for each region.
     """
-    changed = backbone.head_outputs(image, regions, prompt) - backbone.head_outputs(image, regions[:1], Plain())
-    return changed.norm(dim=-1)
+    plain, parts = backbone.head_outputs(image, regions[:1], Plain()), []
+    for start in range(0, len(regions), _AT_ONCE):
+        changed = backbone.head_outputs(image, regions[start : start + _AT_ONCE], prompt)
+        parts.append((changed - plain).norm(dim=-1))
+    return torch.cat(parts)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from transformers.activations import QuickGELUActivation
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer, CLIPVisionModel
 
 from falip.backbone.attention import summed_rows
+from falip.backbone.watching import Seen
 from falip.surgery import Heads
 from falip.views import Bias
 
@@ -88,19 +89,6 @@ class Rows:
     def at(self, layer: int) -> Tensor | None:
         """The rows of a layer, or None."""
         return self.by_layer.get(layer)
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What CLS attends to in some layers, taken on the way.
-
-    Attributes:
-        layers: Which, counted from 0.
-        weights: For each of them that was passed the softmax weights, float32 (views, heads, 1 + patches).
-    """
-
-    layers: Collection[int]
-    weights: dict[int, Tensor] = field(default_factory=dict)
 
 
 class Passes:
@@ -216,14 +204,15 @@ class Passes:
         """Takes what CLS is about to attend to in a layer, where that is asked; the arguments are those of `cls_step`."""
         if seen is None or i not in seen.layers:
             return
-        norm, seats = self.layers[i].layer_norm1, seats or Seats.single(len(cls), cls.device)
-        seen.weights[i] = cls_weights(self.layers[i], norm(cls), norm(tokens)[:, 1:], seats, row)
+        layer, seats = self.layers[i], seats or Seats.single(len(cls), cls.device)
+        own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens)[:, 1:]
+        seen.weights[i] = cls_weights(layer, own, patches, seats, row)
+        if seen.heads is not None:
+            seen.heads[i] = cls_heads(layer, own, patches, seats, seen.weights[i])
 
 
 def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:
     """One layer for the CLS token of each view, which attends to itself and to the patch tokens of its image.
-
-    For so few queries it is less work to multiply the mixed tokens by W_v than to project all tokens, as with the keys.
 
     Args:
         layer: The layer.
@@ -235,12 +224,9 @@ def cls_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats,
     Returns:
         (views, width).
     """
-    attention = layer.self_attn
     own, patches = layer.layer_norm1(cls), layer.layer_norm1(tokens)[:, 1:]
-    weights = cls_weights(layer, own, patches, seats, row).to(own)
-    mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
-    value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, (-1, attention.head_dim)))
-    return rest_of(layer, cls, value.flatten(1) + attention.v_proj.bias)
+    weights = cls_weights(layer, own, patches, seats, row)
+    return rest_of(layer, cls, cls_heads(layer, own, patches, seats, weights).flatten(1))
 
 
 def cls_weights(layer: CLIPEncoderLayer, own: Tensor, patches: Tensor, seats: Seats, row: Tensor | None) -> Tensor:
@@ -262,6 +248,24 @@ def cls_weights(layer: CLIPEncoderLayer, own: Tensor, patches: Tensor, seats: Se
     on_itself = torch.einsum("vhw,vw->vh", searched, own)[..., None]
     logits = torch.cat([on_itself, _for_each_image(seats, searched, patches.mT)], dim=-1)
     return (logits if row is None else logits + row).softmax(-1, dtype=torch.float32)
+
+
+def cls_heads(layer: CLIPEncoderLayer, own: Tensor, patches: Tensor, seats: Seats, weights: Tensor) -> Tensor:
+    """What each head says to the CLS token of each view, before the output projection: (views, heads, head size).
+
+    For so few queries it is less work to multiply the mixed tokens by W_v than to project all tokens, as with the keys.
+
+    Args:
+        layer: The layer.
+        own: See `cls_weights`.
+        patches: See `cls_weights`.
+        seats: See `cls_step`.
+        weights: As `cls_weights` gives them.
+    """
+    attention, weights = layer.self_attn, weights.to(own)
+    mixed = _for_each_image(seats, weights[..., 1:], patches) + weights[..., :1] * own[:, None]
+    value = torch.einsum("vhw,hew->vhe", mixed, attention.v_proj.weight.unflatten(0, (-1, attention.head_dim)))
+    return value + _split(attention.v_proj.bias, attention.head_dim)
 
 
 def diverging_step(layer: CLIPEncoderLayer, cls: Tensor, tokens: Tensor, seats: Seats, row: Tensor | None = None) -> Tensor:

@@ -98,8 +98,9 @@ class SiglipTower(PooledTower):
         return pad(super()._attended(heads, owner, row), (1, 0))
 
     @property
-    def _output_weight(self) -> Tensor:
-        return self._head.attention.out_proj.weight
+    def head_projections(self) -> list[Tensor]:
+        """See `VisionTower`."""
+        return [self._head.attention.out_proj.weight]
 
     @property
     def _cached_views(self) -> int:

@@ -38,16 +38,14 @@ class VisionTower(Protocol):
             pixels: (images, channels, side, side), on the device; four channels where the tower has an alpha channel.
             sharing: See `Backbone.encode_views`.
             batch: Most views in one forward pass.
-            watch: Takes what `attention` gives, in its layers, of all components, and of a read-out what it finds alike.
+            watch: Takes what the pooled query attends to, or its heads say, in its layers, of all components, and of a
+                read-out what it finds alike.
         """
         ...
 
-    def attention(self, component: Component, pixels: Tensor) -> Tensor:
-        """Softmax weights of the pooled query, float32 (views, layers, heads, tokens) on the CPU."""
-        ...
-
-    def head_outputs(self, component: Component, pixels: Tensor) -> Tensor:
-        """What each head adds to the pooled token, float32 (views, layers, heads, width) on the CPU."""
+    @property
+    def head_projections(self) -> Sequence[Tensor]:
+        """For each layer the projection behind its heads, (width, heads * head size)."""
         ...
 
     def views_within(self, memory_gb: float | None) -> int:

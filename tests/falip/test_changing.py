@@ -138,12 +138,26 @@ def test_no_pass_takes_more_than_the_budget_however_many_regions_there_are(rando
 
 
 @pytest.mark.parametrize("ask", ["attention", "head_outputs"])
-def test_pictures_of_attention_come_in_passes_within_the_budget(random_clip, photo, monkeypatch, ask):
-    backbone, regions = random_clip(), _regions(5, *photo.size)
-    prompt = Unleash(Foveal(alpha=2.0, layers=2), layers=2)
-    expected = getattr(backbone, ask)(photo, regions, prompt)
+@pytest.mark.parametrize("kind", range(len(_prompts(0.0, 1))))
+def test_attention_and_heads_come_from_passes_that_share_and_are_those_of_whole_views(
+    random_clip, photo, monkeypatch, ask, kind
+):
+    backbone, regions, prompt = random_clip(), _regions(5, *photo.size), _prompts(2.0, 2)[kind]
     monkeypatch.setattr(backbone.tower, "_cached_views", 2)
+    expected = getattr(backbone, ask)(photo, regions, prompt, sharing="none")
     with _passed(backbone) as passed:
         found = getattr(backbone, ask)(photo, regions, prompt)
-    assert passed[0] == 5 + 3
     assert (found - expected).abs().max() < 1e-5
+    if not prompt(photo, regions, backbone.geometry).images[1:]:
+        assert passed[0] == passed[3] == 1, "of one picture the layers below the first changed one are passed once"
+
+
+@pytest.mark.parametrize("ask", ["attention", "head_outputs"])
+def test_attention_and_heads_of_many_regions_are_held_within_the_budget(random_clip, photo, monkeypatch, ask):
+    backbone, most = random_clip(), Counter()
+    monkeypatch.setattr(backbone.tower, "_cached_views", 2)
+    for layer in backbone.model.vision_model.encoder.layers:
+        monkeypatch.setitem(layer.mlp.fc1._forward_pre_hooks, 0, lambda _, inputs: most.update({len(inputs[0]): 1}))
+    for sharing in ("exact", "none"):
+        getattr(backbone, ask)(photo, _regions(9, *photo.size), Unleash(Foveal(alpha=2.0, layers=2), layers=2), sharing)
+    assert max(most) <= 2 + 1, "two views, and the plain picture that whole ones are compared with"

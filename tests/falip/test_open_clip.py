@@ -125,8 +125,9 @@ def test_a_resnet_takes_a_bias_for_each_head_and_several_of_them(written, photo)
     (expected,) = backbone.encode_views(Views((photo,), (component,)), "none")
     (found,) = backbone.encode_views(Views((photo,), (component,)), "exact")
     assert difference(found, expected) < 1e-6
-    views = backbone.prepare(Views((photo,), (component,)))
-    assert difference(backbone.tower.attention(component, views.pixels)[:, 0], logits.softmax(-1)) < 1e-5
+    for sharing in ("none", "exact"):
+        attended = backbone.attended_features(Views((photo,), (component,)), sharing)[1][0]
+        assert attended is not None and difference(attended, logits.softmax(-1)) < 1e-5
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 from falip import Foveal, Region
 from falip.backbone import pooled
 from falip.backbone.resnet import ModifiedResnet, ResnetClip, ResnetTower, Shape
+from falip.backbone.watching import AttentionByLayer, HeadsByLayer
 from falip.views import Component
 
 
@@ -30,13 +31,19 @@ def crowded(tower, regions: int, images: int = 1) -> Component:
     return Component("foveal", tuple(i % images for i in range(regions)), (bias,))
 
 
-@pytest.mark.parametrize("asked", ["attention", "head_outputs"])
+def watched(tower, asked, component: Component, pixels):
+    watch = asked(range(1))
+    tower.encode([component], pixels, "exact", tower.views_within(None), watch)
+    return watch.of(component)
+
+
+@pytest.mark.parametrize("asked", [AttentionByLayer, HeadsByLayer])
 @torch.inference_mode()
 def test_a_thousand_regions_are_held_as_a_hundred_are(tower, asked, monkeypatch):
     weights, sizes, pictures = pooled.pool_weights, [], []
     features = tower._features
 
-    def watched(heads, owner, row):
+    def pooling(heads, owner, row):
         sizes.append(len(owner))
         return weights(heads, owner, row)
 
@@ -44,27 +51,27 @@ def test_a_thousand_regions_are_held_as_a_hundred_are(tower, asked, monkeypatch)
         pictures.append(len(pixels))
         return features(pixels)
 
-    monkeypatch.setattr(pooled, "pool_weights", watched)
-    monkeypatch.setattr(tower, "_features", counted)
+    monkeypatch.setattr(pooled, "pool_weights", pooling)
+    monkeypatch.setattr(tower, "_shared_features", counted)
     most = {}
     for regions in (100, 1000):
         sizes.clear()
         pictures.clear()
-        found = getattr(tower, asked)(crowded(tower, regions), torch.zeros(1, 3, 64, 64))
-        assert len(found) == sum(sizes) == regions and pictures == [1], "and the picture is encoded once"
+        found = watched(tower, asked, crowded(tower, regions), torch.zeros(1, 3, 64, 64))
+        assert len(found) == regions and pictures == [1], "and the picture is encoded once"
         most[regions] = max(sizes)
     assert most[1000] <= max(most[100], tower.views_within(None))
     assert most[1000] < 1000
 
 
-@pytest.mark.parametrize("asked", ["attention", "head_outputs"])
+@pytest.mark.parametrize("asked", [AttentionByLayer, HeadsByLayer])
 @torch.inference_mode()
 def test_regions_of_many_pictures_are_those_asked_for_one_by_one(tower, asked, monkeypatch):
     monkeypatch.setattr(type(tower), "_cached_views", property(lambda _: 4))
     pixels = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     component = crowded(tower, 11, 3)
-    together = getattr(tower, asked)(component, pixels)
+    together = watched(tower, asked, component, pixels)
     for view, image in enumerate(component.image_index):
         own = replace(component.some([view]), image_index=(0,))
-        alone = getattr(tower, asked)(own, pixels[image : image + 1])
+        alone = watched(tower, asked, own, pixels[image : image + 1])
         torch.testing.assert_close(together[view : view + 1], alone, atol=1e-5, rtol=1e-4)

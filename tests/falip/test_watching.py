@@ -1,4 +1,4 @@
-"""What views attend to, taken while they are encoded, is what `Backbone.attention` computes by itself."""
+"""What views attend to, taken while they are encoded, is what `Backbone.attention` gives of whole views."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ INSIDE = [Foveal(alpha=2.0, mask_form="all_rows"), HardMask(), Unleash(Foveal())
 
 
 def expected(backbone, photo, prompt):
-    return backbone.attention(photo, REGIONS, prompt)[:, -4:].mean(1)
+    return backbone.attention(photo, REGIONS, prompt, sharing="none")[:, -4:].mean(1)
 
 
 @pytest.mark.parametrize("sharing", ["exact", "none"])
@@ -111,6 +111,6 @@ def test_towers_with_one_pool_give_its_weights(tmp_path, photo, tower, sharing):
         views = make_views(prompt, photo, REGIONS, backbone.geometry)
         features, (found,) = backbone.attended_features(views, sharing)
         torch.testing.assert_close(features, backbone.features(views, sharing), rtol=0, atol=1e-6)
-        alone = backbone.attention(photo, REGIONS, prompt)[:, 0]
+        alone = backbone.attention(photo, REGIONS, prompt, sharing="none")[:, 0]
         assert found is not None and found.shape == alone.shape
         torch.testing.assert_close(found, alone, rtol=0, atol=1e-5)
