@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.speed import document, gpu, memory, prompts, shared_pass, sweep, windows
+from benchmarks.speed import document, gpu, memory, prompts, shared_pass, sweep, towers, windows
 from benchmarks.speed.data_side import wait_shares
-from benchmarks.speed.load import RANDOM, backbone_of, make_load
+from benchmarks.speed.load import PART, RANDOM, SMALL_PART, backbone_of, make_load
 from benchmarks.speed.measure import (
     RELEASED_VIEWS,
     decisions,
@@ -21,14 +21,9 @@ from benchmarks.speed.measure import (
     threads,
     time_shares,
 )
-from benchmarks.speed.towers import TOWERS, measure_tower
 from benchmarks.speed.ways import WAYS, encode
-from benchmarks.speed.windows import one_thread
 from falip import Backbone, UserError
 
-# Images that are measured of the load, and embedded scenes for the data side; other models than ViT-B/16 are small.
-PART, SMALL_PART = {RANDOM: 4}, 64
-ODD_SIZES = 200  # pictures whose input is compared to the bit
 ABOUT = """# Speed
 
 `{command}`, at {commit}, on {machine}; products of 2048 x 2048 matrices reach {peak:.0f} GFLOP/s.
@@ -39,13 +34,6 @@ ViT-B/16 {part} images, of the released way {released} views) and scaled to the 
 {repeats} repetitions in alternation. Peak MB: resident memory above the loaded model, for the part. Differences and
 decisions are against none.
 """
-
-TOWERS_ABOUT = """# Speed of towers that pool by one attention
-
-`{command}`, at {commit}, on {machine}. Random weights, {images} images of noise with the regions named, foveal masks; their
-pixels are ready. Median of {repeats} repetitions in alternation. Differences are those of unit-length embeddings.
-"""
-TOWERS_HEAD = ("tower", "regions", "none s", "exact s", "vs none", "difference")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,17 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, list[list[str]]]], Sequence[str]]:
     """What measures, and the columns that it has."""
-    if arguments.sweep:
-        return sweep.report, sweep.HEAD
-    if arguments.memory:
-        return memory.report, memory.HEAD
-    if arguments.data:
-        return _measure_data, windows.HEAD
-    if arguments.one_pass:
-        return _measure_pass, shared_pass.HEAD
-    if arguments.towers:
-        return _measure_towers, TOWERS_HEAD
-    return (_measure_prompts, prompts.HEAD) if arguments.prompts else (_measure, document.HEAD)
+    instead = {
+        sweep: arguments.sweep,
+        memory: arguments.memory,
+        windows: arguments.data,
+        shared_pass: arguments.one_pass,
+        towers: arguments.towers,
+        prompts: arguments.prompts,
+    }
+    for part, asked in instead.items():
+        if asked:
+            return part.report, part.HEAD
+    return _measure, document.HEAD
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,74 +135,6 @@ def _measure(arguments: argparse.Namespace, command: str) -> tuple[str, list[lis
     )  # fmt: skip
     notes.append(gpu.section(32 if arguments.quick else arguments.images, arguments.regions[-1], arguments.repeats))
     return "\n".join([head, document.markdown(document.HEAD, rows), *notes]), rows
-
-
-def _measure_prompts(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
-    repeats, scenes = (1, 2) if arguments.quick else (arguments.repeats, arguments.part or SMALL_PART)
-    name = arguments.backbone[-1]
-    chosen = prompts.named([part.strip() for part in arguments.prompts.split(",") if part.strip()])
-    costs, regions, plain = prompts.measure_prompts(backbone_of(name), chosen, scenes, repeats)
-    head = prompts.ABOUT.format(
-        command=command,
-        commit=document.commit(),
-        machine=threads(),
-        scenes=scenes,
-        regions=regions,
-        backbone=name,
-        repeats=repeats,
-    )
-    rows = prompts.rows(costs, regions, plain)
-    return f"{head}\n{document.markdown(prompts.HEAD, rows)}\n", rows
-
-
-def _measure_towers(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
-    repeats, part = (1, 1) if arguments.quick else (arguments.repeats, arguments.part or PART[RANDOM])
-    rows = [
-        [name, str(regions), f"{none:.2f}", f"{exact:.2f}", f"{none / exact:.2f}", f"{difference:.0e}"]
-        for name in TOWERS
-        for regions in arguments.regions
-        for none, exact, difference in [measure_tower(name, part, regions, repeats)]
-    ]
-    head = TOWERS_ABOUT.format(command=command, commit=document.commit(), machine=threads(), images=part, repeats=repeats)
-    return f"{head}\n{document.markdown(TOWERS_HEAD, rows)}\n", rows
-
-
-def _measure_data(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
-    repeats, odd, pictures = (1, 3, 0) if arguments.quick else (4 * arguments.repeats, ODD_SIZES, arguments.images)
-    with one_thread():
-        rows = windows.measure_windows(repeats)
-        edits = windows.picture_prompts()
-        different, compared = windows.count_different(odd, edits)
-        workers = windows.measure_workers(pictures, counts=() if arguments.quick else (1, 2))
-    head = windows.ABOUT.format(
-        command=command,
-        commit=document.commit(),
-        machine=threads(),
-        size=windows.SIZE,
-        regions=windows.REGIONS,
-        repeats=repeats,
-    )
-    notes = windows.NOTES.format(odd=odd, prompts=len(edits), different=different, compared=compared, pictures=pictures)
-    tables = [document.markdown(windows.HEAD, rows), notes, document.markdown(windows.WORKERS_HEAD, workers)]
-    return "\n".join([head, *tables]), rows
-
-
-def _measure_pass(arguments: argparse.Namespace, command: str) -> tuple[str, list[list[str]]]:
-    repeats = 1 if arguments.quick else arguments.repeats
-    chosen = prompts.table_prompts()
-    parts = prompts.distinct_parts(list(chosen.values()))
-    texts, rows = [], []
-    for name in arguments.backbone:
-        scenes = 2 if arguments.quick else arguments.part or PART.get(name, SMALL_PART)
-        profile = shared_pass.measure_pass(backbone_of(name), list(chosen.values()), scenes, repeats)
-        mine = shared_pass.rows(name, profile)
-        head = shared_pass.ABOUT.format(
-            table=prompts.TABLE, command=command, commit=document.commit(), machine=threads(), scenes=scenes,
-            prompts=len(chosen), parts=len(parts), asked=profile.asked, distinct=profile.distinct, repeats=repeats,
-        )  # fmt: skip
-        texts.append(f"{head}\n{document.markdown(shared_pass.HEAD, mine)}\n")
-        rows += mine
-    return "\n".join(texts), rows
 
 
 def _notes(arguments: argparse.Namespace, name: str, backbone: Backbone, part: int) -> list[str]:

@@ -15,9 +15,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from benchmarks.embedded.shapes import rec_scene
 from falip import Backbone, Foveal, Region, UserError, Views, load_backbone
 from falip.backbone.loading import clip_backbone
+from falip.regions import ImageSize
 from falip.weights import Weights
 
 RANDOM, LARGE = "vit-b16-random", "vit-l14-336-random"
+# Images that are measured of a load, and embedded scenes for the data side; other models than ViT-B/16 are small.
+PART, SMALL_PART = {RANDOM: 4}, 64
 # Sizes of openai/clip-vit-base-patch16 and -large-patch14-336; what is left out is transformers' default and the same.
 _SHAPES: dict[str, dict[str, int]] = {
     RANDOM: {
@@ -100,12 +103,16 @@ def make_load(backbone: Backbone, images: int, regions: int | None, expressions:
     for i in range(images):
         size = (640, 480)  # COCO's most frequent
         picture = Image.fromarray(rng.integers(0, 256, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)).resize(size)
-        corners = np.sort(rng.uniform(0.02, 0.98, (regions, 2, 2)), axis=1) * size
-        boxes = [Region.from_box(*low, *(high + 8)) for low, high in corners]
-        views.append(backbone.prepare(Foveal()(picture, [box.clipped(size) for box in boxes], backbone.geometry)))
+        views.append(backbone.prepare(Foveal()(picture, boxes(rng, regions, size), backbone.geometry)))
         count = round((i + 1) * expressions) - round(i * expressions)
         texts.append([expression(rng) for _ in range(count)])
     return Load(views, texts)
+
+
+def boxes(rng: np.random.Generator, regions: int, size: ImageSize) -> list[Region]:
+    """Random boxes in a picture."""
+    corners = np.sort(rng.uniform(0.02, 0.98, (regions, 2, 2)), axis=1) * size
+    return [Region.from_box(*low, *(high + 8)).clipped(size) for low, high in corners]
 
 
 def expression(rng: np.random.Generator) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,10 @@ from benchmarks.data.shapes import ReferringShapes
 from benchmarks.run.evaluation import Evaluation, Variant
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.text import RunTexts, TextProtocol
-from benchmarks.speed.prompts import TABLE, distinct_parts, drawn
+from benchmarks.speed import document
+from benchmarks.speed.load import PART, SMALL_PART, backbone_of
+from benchmarks.speed.measure import threads
+from benchmarks.speed.prompts import TABLE, distinct_parts, drawn, table_prompts
 from benchmarks.tasks.rec import ReferringExpressions
 from falip import Backbone, Prompt
 from falip.views import Views, make_views, merge_views
@@ -62,6 +66,24 @@ class Profile:
         """The pass, in what its distinct drawings and encodings take: the median over the repetitions."""
         pairs = zip(self.whole, self.drawing, self.encoding, strict=True)
         return median(whole / (drawing + encoding) for whole, drawing, encoding in pairs)
+
+
+def report(arguments: Namespace, command: str) -> tuple[str, list[list[str]]]:
+    """The page of `falip speed --pass`, and its rows."""
+    repeats = 1 if arguments.quick else arguments.repeats
+    chosen = list(table_prompts().values())
+    parts, texts, found = distinct_parts(chosen), [], []
+    for name in arguments.backbone:
+        scenes = 2 if arguments.quick else arguments.part or PART.get(name, SMALL_PART)
+        profile = measure_pass(backbone_of(name), chosen, scenes, repeats)
+        mine = rows(name, profile)
+        head = ABOUT.format(
+            table=TABLE, command=command, commit=document.commit(), machine=threads(), scenes=scenes,
+            prompts=len(chosen), parts=len(parts), asked=profile.asked, distinct=profile.distinct, repeats=repeats,
+        )  # fmt: skip
+        texts.append(f"{head}\n{document.markdown(HEAD, mine)}\n")
+        found += mine
+    return "\n".join(texts), found
 
 
 def measure_pass(backbone: Backbone, prompts: Sequence[Prompt], scenes: int, repeats: int) -> Profile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,12 +13,21 @@ import torch
 from torch.nn.functional import normalize
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, SiglipConfig, SiglipModel
 
+from benchmarks.speed import document
+from benchmarks.speed.load import PART, RANDOM
+from benchmarks.speed.measure import threads
 from falip import Foveal, Region
 from falip.backbone.pooled import PooledTower
 from falip.backbone.resnet import Bottleneck, ModifiedResnet, ResnetClip, ResnetTower, Shape
 from falip.backbone.siglip import SiglipTower
 from falip.views import Component, Sharing
 
+ABOUT = """# Speed of towers that pool by one attention
+
+`{command}`, at {commit}, on {machine}. Random weights, {images} images of noise with the regions named, foveal masks; their
+pixels are ready. Median of {repeats} repetitions in alternation. Differences are those of unit-length embeddings.
+"""
+HEAD = ("tower", "regions", "none s", "exact s", "vs none", "difference")
 # Of text towers, which are not asked.
 _SMALL: dict[str, Any] = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
 
@@ -45,6 +55,19 @@ TOWERS: Mapping[str, Callable[[], PooledTower]] = {"RN50": _rn50, "SigLIP-B/16":
 
 
 @torch.inference_mode()
+def report(arguments: Namespace, command: str) -> tuple[str, list[list[str]]]:
+    """The page of `falip speed --towers`, and its rows."""
+    repeats, part = (1, 1) if arguments.quick else (arguments.repeats, arguments.part or PART[RANDOM])
+    rows = [
+        [name, str(regions), f"{none:.2f}", f"{exact:.2f}", f"{none / exact:.2f}", f"{difference:.0e}"]
+        for name in TOWERS
+        for regions in arguments.regions
+        for none, exact, difference in [measure_tower(name, part, regions, repeats)]
+    ]
+    head = ABOUT.format(command=command, commit=document.commit(), machine=threads(), images=part, repeats=repeats)
+    return f"{head}\n{document.markdown(HEAD, rows)}\n", rows
+
+
 def measure_tower(name: str, images: int, regions: int, repeats: int) -> tuple[float, float, float]:
     """Seconds of none and of exact, and the largest difference of a number of the unit-length embeddings.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from torch import Tensor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from benchmarks.settings.choices import options
+from benchmarks.speed import document
+from benchmarks.speed.measure import threads
 from benchmarks.speed.prompts import named
 from falip import Blur, Crop, Geometry, Grayscale, Prompt, RedCircle, Region, Shade
 from falip.backbone.images import ImageProcessing
@@ -44,6 +47,7 @@ ODD_SIZES = (
     (1600, 9), (9, 1600), (411, 610), (200, 299), (500, 760), (2400, 1800),
 )  # fmt: skip
 THIN = 8  # times as long as wide
+ODD_PICTURES = 200  # whose input is compared to the bit
 PROMPTS: dict[str, Prompt] = {
     "ring": RedCircle(),
     "ring, blurred outside": RedCircle("blur"),
@@ -56,6 +60,20 @@ PROMPTS: dict[str, Prompt] = {
 _GEOMETRY = Geometry(224, 16, 12, 12)
 _PROCESSOR = CLIPImageProcessorPil()
 _OURS = ImageProcessing(_PROCESSOR, _GEOMETRY)
+
+
+def report(arguments: Namespace, command: str) -> tuple[str, list[list[str]]]:
+    """The page of `falip speed --data`, and its rows."""
+    repeats, odd, pictures = (1, 3, 0) if arguments.quick else (4 * arguments.repeats, ODD_PICTURES, arguments.images)
+    with one_thread():
+        rows, edits = measure_windows(repeats), picture_prompts()
+        different, compared = count_different(odd, edits)
+        workers = measure_workers(pictures, counts=() if arguments.quick else (1, 2))
+    head = ABOUT.format(
+        command=command, commit=document.commit(), machine=threads(), size=SIZE, regions=REGIONS, repeats=repeats
+    )
+    notes = NOTES.format(odd=odd, prompts=len(edits), different=different, compared=compared, pictures=pictures)
+    return "\n".join([head, document.markdown(HEAD, rows), notes, document.markdown(WORKERS_HEAD, workers)]), rows
 
 
 def scene(size: ImageSize, regions: int, seed: int) -> tuple[Image.Image, list[Region]]:

@@ -129,10 +129,14 @@ def test_a_tower_that_pools_by_one_attention_encodes_a_picture_once_for_its_regi
 
 def test_what_a_region_costs_under_a_prompt_is_counted(tmp_path, capsys):
     out = tmp_path / "prompts"
-    assert main(["--prompts", "plain,crop,maskclip", "--backbone", "tiny", "--quick", "--out", str(out)]) == 0
+    assert (
+        main(["--prompts", "plain,crop,maskclip", "--regions", "3", "--backbone", "tiny", "--quick", "--out", str(out)])
+        == 0
+    )
     rows = {row["prompt"]: row for row in csv.DictReader(out.with_suffix(".csv").open())}
     encodings = {name: float(row["encodings for a scene"]) for name, row in rows.items()}
     assert encodings["plain"] == pytest.approx(1) and encodings["maskclip"] < 1.3 and encodings["crop"] > 2.5
+    assert all(float(row["difference"]) < 1e-5 and float(row["vs none"]) > 0 for row in rows.values())
     assert main(["--prompts", "cropp"]) == 2 and "there is no such prompt" in capsys.readouterr().err
 
 
