@@ -6,7 +6,7 @@ of the trunk, computed once for a picture. From that layer on all tokens of a vi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import torch
@@ -38,8 +38,8 @@ def changed(
     owner: Tensor,
     plain: Mapping[int, Tensor],
     seen: Seen | None = None,
-) -> Tensor:
-    """CLS tokens (views, width) after the last layer.
+) -> Iterator[tuple[int, Tensor]]:
+    """The views layer by layer, worked out as they are asked for.
 
     Args:
         passes: The parts of the tower.
@@ -48,11 +48,16 @@ def changed(
         owner: int (views,), which of them each view starts from.
         plain: The streams of the plain pictures on entering each layer of `compared`, (plain pictures, tokens, width).
         seen: See `AttentionControl`; takes layers from the first touched one on.
+
+    Yields:
+        From the first touched layer on each layer's number and the streams that enter it, (views, tokens, width); at last
+        the number of layers and the CLS tokens behind them, (views, width).
     """
     control = AttentionControl(len(owner), component.biases, component.intervention, seen)
     first, last = min(touched(component)), len(passes.layers) - 1
     hidden = tokens[owner]
     for i in range(first, last + 1):
+        yield i, hidden
         layer = passes.layers[i]
         # All views of a picture enter the first layer alike.
         entering = heads_of(layer, layer.layer_norm1(tokens if i == first else hidden))
@@ -61,10 +66,10 @@ def changed(
             unprompted = heads_of(layer, layer.layer_norm1(plain[i]))
             heads = Heads(*(torch.cat(pair) for pair in zip(heads, unprompted, strict=True)))
         attended = control.attend(i, heads, layer.self_attn.scale)[: len(owner)].transpose(1, 2)
-        if i == last:
-            return rest_of(layer, hidden[:, 0], attended[:, 0].flatten(1))
-        hidden = rest_of(layer, hidden, attended.flatten(2))
-    raise AssertionError("a component touches no layer of the tower")
+        if i < last:
+            hidden = rest_of(layer, hidden, attended.flatten(2))
+        else:
+            yield i + 1, rest_of(layer, hidden[:, 0], attended[:, 0].flatten(1))
 
 
 def against(component: Component, pictures: list[int]) -> Component:

@@ -159,15 +159,24 @@ class ClipViT:
 
     def _states(self, component: Component, sharing: Sharing, unedited: bool = True) -> set[int]:
         """The states of the trunk that a component is made from, or those that its edited pictures are compared with."""
+        wanted = self._read_layers(component)
         if _is_changed(component):
-            return compared(component) | ({min(touched(component))} if unedited else set())
+            return compared(component) | (self._entered(component) if unedited else set())
         if component.reading:
-            wanted = set(component.reading.readout.layers(self.geometry.layers))
             # The tokens of a view are its own from the second biased layer on.
             first = min(component.layers, default=self.geometry.layers)
             own = {first, first + 1} if component.biases else set()
             return own | {layer for layer in wanted if layer <= first}
         return self._passes.needs(component.layers, sharing == "frozen")
+
+    def _entered(self, component: Component) -> set[int]:
+        """The states of their own pictures that changed views are made from."""
+        first = min(touched(component))
+        return {first, *(layer for layer in self._read_layers(component) if layer < first)}
+
+    def _read_layers(self, component: Component) -> set[int]:
+        """The layers at whose entrance the streams of views are read."""
+        return set(component.reading.readout.layers(self.geometry.layers)) if component.reading else set()
 
     def _blocks(self, states: Mapping[int, Tensor]) -> LastBlocks:
         geometry = self.geometry
@@ -201,10 +210,8 @@ class ClipViT:
             part = component.some(views[some].tolist())
             rows = Rows.of(part.biases, near[min(near)])
             if part.reading:
-                wanted = part.reading.readout.layers(self.geometry.layers)
-                blocks, count = self._blocks(self._passes.streams(near, seats, rows, wanted)), len(part.image_index)
-                read = Read(part.reading, blocks, range(count), [()] * count)
-                out[views[some]] = embedded(read, watch, component, views[some])
+                streams = self._passes.streams(near, seats, rows, self._read_layers(part))
+                out[views[some]] = embedded(self._own_streams(part, streams), watch, component, views[some])
             else:
                 seen = watch.seen() if watch else None
                 out[views[some]] = self._passes.embed(finish(near, seats, rows, seen))
@@ -222,15 +229,39 @@ class ClipViT:
             for some in (views[rows] for rows in _slices(len(views), batch)):
                 part, below = component.some(some), trunk
                 if edited:
-                    below = self._trunk(sorted(set(part.image_index)), pixels, {min(touched(component))}, watch)
+                    below = self._trunk(sorted(set(part.image_index)), pixels, self._entered(component), watch)
                 plain = sorted({seats[view][1] for view in some})
                 states = {layer: trunk.states[layer][[place[i] for i in plain]] for layer in compared(component)}
                 tokens, owner = below.entering(min(touched(component)), part.image_index)
                 seen = watch.seen() if watch else None
-                cls = changed(self._passes, against(part, plain), tokens, owner, states, seen)
+                entering = changed(self._passes, against(part, plain), tokens, owner, states, seen)
+                if part.reading:
+                    streams = self._streams(part, below, entering)
+                    out[some] = embedded(self._own_streams(part, streams), watch, component, some)
+                    continue
+                *_, (_, cls) = entering
                 out[some] = self._passes.embed(cls)
                 pictures = torch.tensor([below.images.index(image) for image in part.image_index])
                 _watch(watch, component, torch.tensor(some), below, pictures, seen)
+
+    def _streams(self, component: Component, trunk: Trunk, entering: Iterator[tuple[int, Tensor]]) -> dict[int, Tensor]:
+        """The streams of changed views on entering the layers that are read."""
+        wanted, found = self._read_layers(component), {}
+        for layer in wanted & set(trunk.states):
+            tokens, owner = trunk.entering(layer, component.image_index)
+            found[layer] = tokens[owner]
+        for layer, stream in entering:
+            if layer in wanted:
+                found[layer] = stream
+            if layer >= max(wanted):
+                break
+        return found
+
+    def _own_streams(self, component: Component, streams: Mapping[int, Tensor]) -> Read:
+        """Views about to be read, each of which has streams of its own."""
+        assert component.reading
+        count = len(component.image_index)
+        return Read(component.reading, self._blocks(streams), range(count), [()] * count)
 
     def _trunk(self, images: list[int], pixels: Tensor, wanted: set[int], watch: Watch | None) -> Trunk:
         seen = watch.seen() if watch else None
@@ -246,13 +277,16 @@ def _watch(
 
 
 def _is_shareable(component: Component) -> bool:
-    if component.reading and (component.reading.pictures or component.reading.readout.amplifies_rounding):
-        return False
-    return component.intervention is None and all(bias.form == "cls_row" for bias in component.biases)
+    plain_or_row = component.intervention is None and all(bias.form == "cls_row" for bias in component.biases)
+    return plain_or_row and not _is_read_whole(component)
 
 
 def _is_changed(component: Component) -> bool:
-    return not component.reading and not _is_shareable(component) and bool(touched(component))
+    return not _is_shareable(component) and not _is_read_whole(component) and bool(touched(component))
+
+
+def _is_read_whole(component: Component) -> bool:
+    return bool(component.reading and (component.reading.pictures or component.reading.readout.amplifies_rounding))
 
 
 def _anchors(component: Component) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from random_clip import picture
 from torch.nn.functional import normalize
 
-from falip import Compose, FeatureMask, Foveal, RedCircle, Region, ReplaceQK, ReplaceV, Unleash
+from falip import Compose, FeatureMask, Foveal, MaskPool, RedCircle, Region, ReplaceQK, ReplaceV, ROIAlign, Unleash
 from falip.views import make_views, merge_views
 
 RING = RedCircle(width=6)
@@ -116,6 +116,44 @@ def test_rows_for_each_head_share_like_foveal_ones(random_clip, photo):
     assert [passed[layer] for layer in range(4)] == [1] * 4
     assert (found - backbone.encode_views(ready, "none")).abs().max() < 1e-5
     assert (found - backbone.encode_views(views)).abs().max() > 1e-4
+
+
+READ = [
+    Compose([Foveal(alpha=2.0, layers=[2, 3], mask_form="all_rows"), MaskPool("maskclip")]),
+    Compose([RING, Foveal(alpha=2.0, layers=[3], mask_form="diagonal"), MaskPool("sclip")]),
+    Compose([Foveal(alpha=2.0, layers=[2], mask_form="all_rows"), ROIAlign()]),
+]
+
+
+def _read(prompt, image, geometry, inside=None):
+    """The views of a read-out, with the intervention of another prompt on them where one is given."""
+    regions = _regions(3, *image.size)
+    views = make_views(prompt, image, regions, geometry)
+    if inside is None:
+        return views
+    changed = make_views(inside, image, regions, geometry)
+    return replace(changed, components=(replace(changed.components[0], reading=views.components[0].reading),))
+
+
+@pytest.mark.parametrize(
+    "prompt, inside",
+    [
+        *((prompt, None) for prompt in READ),
+        (MaskPool("maskclip"), Unleash(Foveal(alpha=2.0, layers=[2]), layers=[2])),
+        (MaskPool("sclip"), ReplaceV(Foveal(alpha=2.0, layers=[2]), layers=[2])),
+        (MaskPool("maskclip"), ReplaceV(RING, layers=[2])),
+    ],
+)
+def test_read_outs_of_changed_views_share_what_lies_below_too(random_clip, photo, prompt, inside):
+    backbone = random_clip()
+    made = [_read(prompt, image, backbone.geometry, inside) for image in (photo, picture(40, 80), photo.rotate(180))]
+    views = backbone.prepare(merge_views(made))
+    expected, (truth,) = backbone.attended_features(views, "none")
+    with _passed(backbone) as passed:
+        found, (watched,) = backbone.attended_features(views, batch=2)
+    assert (normalize(found, dim=-1) - normalize(expected, dim=-1)).abs().max() < 1e-5
+    assert (watched - truth).abs().max() < 1e-4
+    assert passed[0] == passed[1] == len(views.pixels), "below the first layer that is touched a picture passes once"
 
 
 @pytest.mark.parametrize("kind", range(len(_prompts(1.0, 2))))
