@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.speed import document, gpu, memory, prompts, shared_pass, sweep, towers, windows
+from benchmarks.speed import document, gpu, memory, prompts, sweep, towers, windows
 from benchmarks.speed.data_side import wait_shares
 from benchmarks.speed.load import PART, RANDOM, SMALL_PART, backbone_of, make_load
 from benchmarks.speed.measure import (
@@ -64,7 +64,6 @@ def _chosen(arguments: argparse.Namespace) -> tuple[Callable[..., tuple[str, lis
         sweep: arguments.sweep,
         memory: arguments.memory,
         windows: arguments.data,
-        shared_pass: arguments.one_pass,
         towers: arguments.towers,
         prompts: arguments.prompts,
     }
@@ -89,12 +88,6 @@ def _parser() -> argparse.ArgumentParser:
         "--towers", action="store_true", help="instead: exact against none with towers that pool by one attention"
     )
     parser.add_argument("--data", action="store_true", help="instead: the data side, by windows against Pillow's whole way")
-    parser.add_argument(
-        "--pass",
-        dest="one_pass",
-        action="store_true",
-        help="instead: all prompts of table_rec in one pass, against their distinct drawings and encodings",
-    )
     parser.add_argument("--sweep", action="store_true", help="instead: all prompts of a table over a split, in parts")
     parser.add_argument("--memory", action="store_true", help="instead: peak memory for more and more regions and pictures")
     parser.add_argument("--prompts", help="instead: what a region costs under these prompts, such as crop,foveal,maskclip")

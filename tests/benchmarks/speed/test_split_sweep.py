@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.speed.__main__ import main
 from benchmarks.speed.load import backbone_of
-from benchmarks.speed.prompts import table_prompts
+from benchmarks.speed.prompts import distinct_parts, table_prompts
 from benchmarks.speed.split import Amount, RandomSplit, random_task
 from benchmarks.speed.sweep import GROWTH, HEAD, PARTS, one_pass
-from falip import Foveal, UserError
+from falip import Backbone, Crop, Ensemble, Foveal, Plain, RedCircle, UserError
 
 
 def test_the_command_prints_a_split_in_its_parts(tmp_path, capsys):
@@ -42,6 +42,26 @@ def test_the_split_is_the_same_each_time_and_as_large_as_asked(tmp_path):
     first, again = split.load(1), RandomSplit(tmp_path, Amount(5, 3, 7.2)).load(1)
     assert first.queries == again.queries and first.boxes == again.boxes and first.pictures[0].image.size == (640, 480)
     assert len(first.queries) == split.index[1].queries and len({query.id for query in first.queries}) == len(first.queries)
-    assert len(table_prompts()) == 10
     with pytest.raises(UserError, match="pictures=0"):
         Amount(0, 1, 1)
+
+
+def test_the_prompts_are_those_of_the_tables_experiment_and_their_parts_stand_once():
+    prompts = table_prompts()
+    assert len(prompts) == 10 and {"plain", "three_circles", "foveal_red_circle"} <= set(prompts)
+    parts = distinct_parts(list(prompts.values()))
+    assert len(parts) == 9 and len(distinct_parts([Ensemble([Crop(), RedCircle()]), Crop(), RedCircle()])) == 2
+
+
+def test_a_pass_encodes_a_view_that_several_prompts_ask_for_once(random_clip, monkeypatch, tmp_path):
+    encoded, features = [], Backbone.features
+
+    def counted(self, views, sharing="exact", batch=64):
+        encoded.append(sum(len(set(keys)) for keys in views.keys))
+        return features(self, views, sharing, batch)
+
+    monkeypatch.setattr(Backbone, "features", counted)
+    task = random_task(tmp_path, Amount(2, 3, 2))
+    with torch.inference_mode():
+        one_pass(random_clip(), task, [RedCircle(), Plain(), Ensemble([RedCircle(), Plain()])])
+    assert sum(encoded) == 2 * (3 + 1)  # a ring around each region, and the plain picture
