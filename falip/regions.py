@@ -203,6 +203,11 @@ def _no_region(given: Any) -> UserError:
     )
 
 
+def area(box: Box) -> float:
+    """Area of a box in square pixels."""
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
 def clip_box(box: Box, image_size: ImageSize) -> Box:
     """The box with its corners moved into an image of (width, height) pixels; it may lose all its area."""
     width, height = image_size

@@ -20,6 +20,9 @@ RELATED = ("texts", "text_scores", "boxes", "image_size")
 # How much of the attention lies on the answer's region, where that was measured.
 ATTENDED = ("attention_on_target", "attention_by_head", "region_share")
 
+# How large the right answer is in its picture.
+SIZED = "target_share"
+
 
 def check_decisions(records: pa.Table, paths: NDArray[np.object_]) -> None:
     """Works every decision out again.
@@ -98,6 +101,20 @@ def check_attention(records: pa.Table, paths: NDArray[np.object_]) -> None:
     wrong |= (np.isnan(share) == measured) | ((np.diff(starts) > 0) != measured)
     wrong |= measured & ~((on_target >= 0) & (on_target <= 1 + _ROUNDING) & (share > 0) & (share <= 1))
     _first(paths, records, wrong, "what it says of attention are no shares")
+
+
+def check_sizes(records: pa.Table, paths: NDArray[np.object_]) -> None:
+    """Looks whether the sizes of targets are shares, or unknown.
+
+    Args:
+        records: With the column `SIZED`, and the id.
+        paths: The file of each record, for the message.
+
+    Raises:
+        UserError: If one is no share; it names the file and the query.
+    """
+    share = records[SIZED].to_numpy()
+    _first(paths, records, ~(np.isnan(share) | ((share >= 0) & (share <= 1))), f"its {SIZED} is no share")
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from benchmarks.records.checking import (
     ATTENDED,
     CHECKED,
     RELATED,
+    SIZED,
     check_attention,
     check_decisions,
     check_relations,
+    check_sizes,
     is_scored,
     texts,
 )
@@ -26,7 +28,7 @@ from falip.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 3  # since 2 each part says whose it is, since 3 it has what relations ask for, and attention
+SCHEMA_VERSION = 4  # since 2 each part says whose it is, since 3 it has relations and attention, since 4 target sizes
 _RUN_ID = b"run_id"
 _STAND_IN = "/unscored-"  # in the id of a record that stands for a query of a sample that could not be loaded
 _AGAIN = "give the command of its run again, which does the rest"
@@ -75,6 +77,8 @@ class Record:
             likeness (`Backbone.attended_features`). NaN where it was not measured or the answer has no region.
         attention_by_head: The same for each head, of several backbones one after the other; empty without it.
         region_share: The region's share of the patches, 0 to 1; 1 where a view shows the region alone; NaN without it.
+        target_share: The right answer's share of its picture's area, 0 to 1: that of the largest gold box, or of the region
+            that is asked about; NaN where there is none, as for depth maps and keypoints.
     """
 
     id: str
@@ -108,6 +112,7 @@ class Record:
     attention_on_target: float = float("nan")
     attention_by_head: tuple[float, ...] = ()
     region_share: float = float("nan")
+    target_share: float = float("nan")
 
 
 def unscored(sample: str, queries: int, regions: int, error: str) -> list[Record]:
@@ -174,10 +179,14 @@ RECORD_SCHEMA = pa.schema(
         ("attention_on_target", pa.float32()),
         ("attention_by_head", pa.list_(pa.float32())),
         ("region_share", pa.float32()),
+        ("target_share", pa.float32()),
     ],
 )
-# Parts of the schema versions 1 and 2 know neither relations nor attention: there what belongs to them is empty, or NaN.
-_OLD_SCHEMA = pa.schema([field for field in RECORD_SCHEMA if field.name not in (*RELATED, *ATTENDED)])
+# Parts of earlier schema versions lack some columns: there what belongs to them is empty, or NaN.
+EARLIER_SCHEMAS = {
+    version: pa.schema([field for field in RECORD_SCHEMA if field.name not in lacking])
+    for version, lacking in {1: (*RELATED, *ATTENDED, SIZED), 2: (*RELATED, *ATTENDED, SIZED), 3: (SIZED,)}.items()
+}
 assert RECORD_SCHEMA.names == [field.name for field in fields(Record)]
 
 
@@ -241,6 +250,8 @@ def read_table(paths: Iterable[Path], owner: Owner | None = None, columns: Seque
         check_relations(table, files)
     if set(ATTENDED) <= set(wanted):
         check_attention(table, files)
+    if SIZED in wanted:
+        check_sizes(table, files)
     kept = wanted + [name for name in ("id", "group", "status") if name not in wanted]
     return _distinct(table.select(kept)).select(wanted).combine_chunks()
 
@@ -294,7 +305,7 @@ def _distinct(table: pa.Table) -> pa.Table:
 def _read(path: Path, owner: Owner | None, columns: Sequence[str]) -> pa.Table:
     with _opened(path) as file:
         schema = file.schema_arrow
-        if not (schema.equals(RECORD_SCHEMA) or schema.equals(_OLD_SCHEMA)):
+        if not any(schema.equals(known) for known in (RECORD_SCHEMA, *EARLIER_SCHEMAS.values())):
             raise UserError(f"{path} has other columns than a part of records. {_MEND}")
         _check_owner(path, (schema.metadata or {}).get(_RUN_ID), owner)
         try:

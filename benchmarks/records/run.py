@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from benchmarks.settings.expected import Expected
 
-SCHEMAS = (1, 2, SCHEMA_VERSION)
+SCHEMAS = range(1, SCHEMA_VERSION + 1)
 COMPLETE, UNSCORED, PARTIAL, STARTED, FAILED = "complete", "unscored", "partial", "started", "failed"
 # What comparisons and charts need of a record, and is kept in memory for all runs of a table at once.
-_KEPT = ["id", "group", "slice", "candidates", "correct", "status"]
+_KEPT = ["id", "group", "slice", "candidates", "correct", "status", "target_share"]
 # What metrics need beside it; where there are classes, their scores too.
 _MEASURED = [
     *_KEPT,

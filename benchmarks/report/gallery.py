@@ -54,7 +54,6 @@ def build_gallery(groups: Sequence[Group], budget: int, attention: Mapping[tuple
             return sample_pictures(group, name, rows, share, attention)
 
         for name, pictures in zip(group.sample_ids, ahead(draw, group.sample_ids, WORKERS), strict=True):
-            group.sizes |= pictures.sizes
             rows = [frame.pop(name, []) for frame in frames]  # of hundreds of methods, so that none is there twice
             queries += _queries(group, len(samples), rows, pictures.queries)
             samples.append({"group": g, "id": name, **pictures.content})

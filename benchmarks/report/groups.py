@@ -28,7 +28,6 @@ class Group:
         notes: What is not shown, and why.
         settings: Prompt and token grid of each method, None where they are not known.
         data: Its samples, or None where they are not here.
-        sizes: For each query shown the target's share of the image's area.
         level: How small views must be to fit, as the samples so far have shown.
     """
 
@@ -40,7 +39,6 @@ class Group:
     notes: list[str] = field(default_factory=list)
     settings: list[RunSetting | None] = field(default_factory=list)
     data: TaskData | None = None
-    sizes: dict[str, float] = field(default_factory=dict)
     level: int = 0
 
     @property

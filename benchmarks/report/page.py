@@ -139,7 +139,7 @@ def _section(
     charts: list[Chart] = []
     for column in table.columns:
         group = next(g for g in groups.values() if set(g.runs.values()) == set(methods_of(table, column).values()))
-        charts += column_charts(table, column, group.sizes, len(group.sample_ids))
+        charts += column_charts(table, column)
         charts += _responses(group, column, attention)
     notes = left_out(choice, table)
     runs = tuple(_provenance(run) for run in table.cells.values())

@@ -19,7 +19,7 @@ from benchmarks.tables.layout import Column, Table
 Chart = DotPlot | LinePlot | HeatMap
 MOST_BINS = 6
 MOST_SLICES = 12
-_DRAWN = ["id", "group", "slice", "candidates", "correct", "status"]
+_DRAWN = ["id", "group", "slice", "candidates", "correct", "status", "target_share"]
 _FEW = f"where there are {FEWEST_CLUSTERS} samples and more"
 
 
@@ -31,14 +31,12 @@ def methods_of(table: Table, column: Column) -> dict[str, Run]:
     return {name: table.cells[row, column] for name, row in names.items()}
 
 
-def column_charts(table: Table, column: Column, sizes: Mapping[str, float], shown: int) -> list[Chart]:
+def column_charts(table: Table, column: Column) -> list[Chart]:
     """The charts of one column.
 
     Args:
         table: The table.
         column: One of its columns.
-        sizes: For queries of the gallery's samples the target's share of the image's area.
-        shown: Number of samples in the gallery, which the chart over target size is limited to.
     """
     runs = methods_of(table, column)
     frames = {name: scored(run.frame.loc[:, _DRAWN]) for name, run in runs.items()}
@@ -47,7 +45,7 @@ def column_charts(table: Table, column: Column, sizes: Mapping[str, float], show
     charts: list[Chart | None] = [_methods(column, runs)]
     if table.kind == "rec":
         charts.append(_proposals(column, frames))
-        charts.append(_sizes(column, frames, sizes, shown))
+    charts.append(_sizes(column, frames))
     charts.append(_slices(column, frames))
     charts += [_sensitivity(column, list(runs.values()), name) for name in ("alpha", "sigma")]
     return [chart for chart in charts if chart is not None]
@@ -96,16 +94,20 @@ def _proposals(column: Column, frames: Mapping[str, pd.DataFrame]) -> Chart | No
     return found and line_plot(title, f"Per cent, with 95 % intervals {_FEW}.", "candidate boxes in the image", *found)
 
 
-def _sizes(column: Column, frames: Mapping[str, pd.DataFrame], sizes: Mapping[str, float], shown: int) -> Chart | None:
-    known = {name: frame.loc[frame["id"].isin(list(sizes))] for name, frame in frames.items()}
-    if not any(len(frame) for frame in known.values()):
+def _sizes(column: Column, frames: Mapping[str, pd.DataFrame]) -> Chart | None:
+    """Over the queries whose target has a size; records of earlier versions have none."""
+    known = {name: frame.loc[frame["target_share"].notna()] for name, frame in frames.items()}
+    known = {name: frame for name, frame in known.items() if len(frame)}
+    if not known:
         return None
-    bins = _bins(np.array([100 * size for size in sizes.values()]), whole=False)
-    found = _binned(bins, known, lambda frame: 100 * np.array([sizes[i] for i in frame["id"]]))
-    caption = f"Per cent, with 95 % intervals {_FEW}, over the {shown} samples of the gallery: records do not hold sizes."
-    return found and line_plot(
-        _titled("Accuracy and target size", column), caption, "target, % of the image's area", *found
-    )
+    bins = _bins(np.concatenate([_percent(frame) for frame in known.values()]), whole=False)
+    found = _binned(bins, known, _percent)
+    title, axis = _titled("Accuracy and target size", column), "target, % of the image's area"
+    return found and line_plot(title, f"Per cent, with 95 % intervals {_FEW}.", axis, *found)
+
+
+def _percent(frame: pd.DataFrame) -> np.ndarray:
+    return 100 * np.asarray(frame["target_share"], float)
 
 
 def _bins(values: np.ndarray, whole: bool) -> list[tuple[float, float, str]]:

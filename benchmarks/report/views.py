@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.data.samples import Picture, Query, Sample
+from benchmarks.data.samples import Picture, Query
 from benchmarks.report.groups import Group
 from benchmarks.report.restore import NOMINAL, RunSetting
 from benchmarks.report.thumbnails import heat, thumbnails
@@ -34,12 +34,10 @@ class SamplePictures:
 
     Attributes:
         content: For the page's script: pictures, boxes, views.
-        sizes: For each query the target's share of the image's area.
         queries: What was asked, by id.
     """
 
     content: dict[str, Any]
-    sizes: dict[str, float] = field(default_factory=dict)
     queries: dict[str, Query] = field(default_factory=dict)
 
 
@@ -76,7 +74,7 @@ def sample_pictures(
         content["boxes"] = _rounded([region.box for region in group.data.pictures(sample)[0].regions])
     if group.kind == "classification":
         content["regions"] = [_rounded(region.boxes) for picture in sample.pictures for region in picture.regions]
-    return SamplePictures(content, _target_shares(sample), {query.id: query for query in sample.queries})
+    return SamplePictures(content, {query.id: query for query in sample.queries})
 
 
 def slots(kind: str, pictures: Sequence[Picture], places: Mapping[int, int], records: Sequence[Any]) -> Slots:
@@ -185,13 +183,3 @@ def window(geometry: Geometry, image: Image.Image) -> list[float]:
 
 def _rounded(boxes: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[round(float(v), 1) for v in box] for box in boxes]
-
-
-def _target_shares(sample: Sample) -> dict[str, float]:
-    width, height = sample.pictures[0].image.size
-    shares = {}
-    for query in sample.queries:
-        areas = [max(x1 - x0, 0.0) * max(y1 - y0, 0.0) for x0, y0, x1, y1 in query.targets]
-        if areas:
-            shares[query.id] = max(areas) / (width * height)
-    return shares

@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.data.samples import Dataset, Picture, Query, Sample, SampleInfo
 from benchmarks.measure.decisions import Decision
 from benchmarks.records.record import Record
+from falip.regions import area, clip_box
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,24 @@ def decided(sample: Sample, query: Query, parts: np.ndarray, outside: int, decis
         component_scores=rows(parts),
         outside=outside,
         fallback=sample.fallback,
+        target_share=_target_share(sample, query),
         **vars(decision),
     )
+
+
+def _target_share(sample: Sample, query: Query) -> float:
+    """See `Record`."""
+    (width, height), *others = (picture.image.size for picture in sample.pictures)
+    depth = sample.pictures[0].image.mode == "F"
+    if query.targets:
+        return max(map(area, (clip_box(box, (width, height)) for box in query.targets))) / (width * height)
+    regions = [region for picture in sample.pictures for region in picture.regions]
+    if depth or query.label < 0 or others or (query.region is None and len(regions) > 1):
+        return float("nan")
+    region = regions[query.region or 0].clipped((width, height))
+    if region.mask is None and len(region.boxes) == 1:
+        return area(region.box) / (width * height)
+    return float(region.pixels((width, height)).mean())
 
 
 def rows(scores: np.ndarray) -> tuple[tuple[float, ...], ...]:

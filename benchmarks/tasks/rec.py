@@ -15,7 +15,7 @@ from benchmarks.measure.decisions import decide_rec
 from benchmarks.records.record import Record
 from benchmarks.tasks import Combine, combined, decided
 from falip import Region
-from falip.regions import Box, clip_box
+from falip.regions import Box, area, clip_box
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,6 @@ class ReferringExpressions:
         """
         decision = decide_rec(scores, iou(sample.boxes, query.targets), self.iou_threshold, self.iou_strict)
         return decided(sample, query, parts, outside, decision)
-
-
-def area(box: Box) -> float:
-    """Area of a box in square pixels."""
-    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
 
 
 def iou(candidates: tuple[Box, ...], targets: tuple[Box, ...]) -> np.ndarray:

@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measure.decisions import decide_class, decide_rec
-from benchmarks.records.checking import ATTENDED, RELATED
-from benchmarks.records.record import RECORD_SCHEMA, SCHEMA_VERSION, Record, write_part
+from benchmarks.records.record import EARLIER_SCHEMAS, SCHEMA_VERSION, Record, write_part
 from benchmarks.settings.identity import run_id
 
 
@@ -153,9 +152,8 @@ def _written(root: Path, info: dict[str, Any], records: Sequence[Record], parts:
 
 
 def write_old_part(records: Sequence[Record], path: Path, run_id: str | None = None, schema: int = 1) -> None:
-    """A part as the first schema versions had it: without relations, and under 1 it does not say of which run it is."""
-    fields = pa.schema([field for field in RECORD_SCHEMA if field.name not in (*RELATED, *ATTENDED)])
-    table = pa.Table.from_pylist([vars(record) for record in records], schema=fields)
+    """A part as an earlier schema version had it: under 1 it does not say of which run it is."""
+    table = pa.Table.from_pylist([vars(record) for record in records], schema=EARLIER_SCHEMAS[schema])
     pq.write_table(table.replace_schema_metadata({"run_id": run_id} if schema > 1 and run_id else None), path)
 
 

@@ -51,3 +51,14 @@ def test_what_is_no_share_is_refused_by_file_and_query(damage, tmp_path):
     write_part(records, path, "a run")
     with pytest.raises(UserError, match=f"part.parquet was edited or is damaged: of the query '{records[4].id}'"):
         read_parts([path])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("inf")])
+def test_a_target_of_no_size_is_refused_by_file_and_query(share, tmp_path):
+    records = [replace(record, target_share=0.25) for record in rec_records()]
+    records[4] = replace(records[4], target_share=share)
+    path = tmp_path / "part.parquet"
+    write_part(records, path, "a run")
+    with pytest.raises(UserError, match=f"of the query '{records[4].id}', its target_share is no share"):
+        read_parts([path])
+    assert len(read_parts([path], columns=["id", "correct"])) == len(records)

@@ -9,7 +9,7 @@ import pytest
 from fake_runs import rec_records, run_info, unscored, write_new_run, write_old_part
 
 from benchmarks.records.folder import RunFolder
-from benchmarks.records.record import SCHEMA_VERSION, read_parts, write_part
+from benchmarks.records.record import EARLIER_SCHEMAS, SCHEMA_VERSION, read_parts, write_part
 from benchmarks.records.run import read_run
 from benchmarks.settings.identity import run_id
 from falip import UserError
@@ -34,20 +34,21 @@ def old_run(root, records, schema):
     return folder
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", EARLIER_SCHEMAS)
 def test_a_run_of_an_earlier_schema_is_read_with_nothing_in_what_it_lacks(schema, tmp_path):
     records = [*rec_records()[:-1], unscored(rec_records()[-1])]
     run = read_run(old_run(tmp_path, records, schema))
     frame = run.records()
     assert run.state == "unscored" and len(frame) == len(records)
-    assert all(len(value) == 0 for name in EMPTY for value in frame[name])
+    assert all(len(value) == 0 for name in EMPTY for value in frame[name]) and frame["target_share"].isna().all()
     assert [tuple(row) for row in frame["scores"]] == [record.scores for record in records]
     assert list(run.records(["id", "texts"]).columns) == ["id", "texts"]
 
 
-def test_a_run_of_the_second_schema_goes_on_and_its_parts_count_beside_new_ones(tmp_path):
+@pytest.mark.parametrize("schema", [2, 3])
+def test_a_run_of_an_earlier_schema_goes_on_and_its_parts_count_beside_new_ones(schema, tmp_path):
     records = rec_records()
-    folder = RunFolder(old_run(tmp_path, records[:9], 2))
+    folder = RunFolder(old_run(tmp_path, records[:9], schema))
     assert folder.schema == SCHEMA_VERSION and len(folder.done()) == 3
     folder.write_records([related(record) for record in records[9:]], (0, 1))
     frame = folder.frame()

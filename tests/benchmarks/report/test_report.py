@@ -3,10 +3,11 @@
 import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_runs import write_pair, write_run
+from fake_runs import rec_records, write_new_run, write_pair, write_run
 from PIL import Image
 from scenes import EVIL, config
 
@@ -214,9 +215,12 @@ def test_targets_of_one_size_and_of_hardly_another_are_binned(sizes):
             assert (held == 1).all()
 
 
-def test_a_page_of_scenes_whose_targets_have_one_size(write_scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.report.views._target_shares", lambda sample: {q.id: 0.25 for q in sample.queries})
-    assert main([str(write_scenes("aaaa00000000")), "--out", str(tmp_path / "page.html")]) == 0
+@pytest.mark.parametrize("sizes", [[0.25], [0.01, 0.04, 0.2, 0.5], []])
+def test_the_chart_over_target_size_is_of_what_the_records_hold(tmp_path, sizes):
+    records = [replace(r, target_share=sizes[i % len(sizes)] if sizes else np.nan) for i, r in enumerate(rec_records(20))]
+    write_new_run(tmp_path / "runs", records)
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
+    assert ("Accuracy and target size" in (tmp_path / "page.html").read_text()) == (len(sizes) > 1)
 
 
 def test_hundreds_of_methods_leave_fewer_samples_and_say_so(write_scenes, tmp_path, monkeypatch):

@@ -107,3 +107,23 @@ def test_queries_choose_from_texts_of_their_own():
     assert (first.candidates, first.target, first.ties, first.correct) == (3, 0, 2, True)  # of equals the first
     assert (second.candidates, second.scores, second.prediction, second.correct) == (2, (3.0, 4.0), 1, True)
     assert second.candidate_correct == (False, True) and second.chance == 0.5
+
+
+def share(kind, *pictures, region=None):
+    one = Sample("one", pictures, (Query("one", "crow", label=1, region=region),))
+    (record,) = task(kind).decide(one, np.zeros((1, len([r for p in pictures for r in p.regions]), 3)), "sum", 0)
+    return record.target_share
+
+
+def test_the_target_is_as_large_as_the_region_that_is_asked_about():
+    picture, mask = Image.new("RGB", (8, 8)), np.zeros((8, 8), bool)
+    mask[1, 2:5] = True
+    box, both = Region.from_box(0, 0, 4, 3), Region.from_boxes([(0, 0, 4, 4), (2, 2, 6, 4)])
+    assert share(RegionClassification, Picture(picture, (box,))) == 12 / 64
+    assert share(RegionClassification, Picture(picture, (both,))) == (16 + 4) / 64, "what two boxes share counts once"
+    assert share(RegionClassification, Picture(picture, (box, Region.from_mask(mask))), region=1) == 3 / 64
+
+
+def test_views_of_one_object_have_no_target_size():
+    views = [Picture(Image.new("F", (8, 8)), (Region.from_box(0, 0, 4, 4),)) for _ in range(2)]
+    assert np.isnan(share(PointCloudRecognition, *views)) and np.isnan(share(PointCloudRecognition, views[0]))
