@@ -69,6 +69,9 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append("subset")
     if run.unchecked:
         reasons.append("the split's counts were not checked")
+    part = ((run.identity.get("task") or {}).get("dataset") or {}).get("classes")
+    if part in ("base", "new"):
+        reasons.append(f"{part} classes alone")
     if expectation.proposals and labels.get("proposals") != expectation.proposals:
         reasons.append(f"proposals {labels.get('proposals')}, published {expectation.proposals}")
     if expectation.backbone not in (ANY, _weights(labels["backbone"])):
