@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -54,6 +55,12 @@ class ClassSplit:
     def identity(self) -> dict[str, Any]:
         """What a run is told apart by; nothing where all classes are kept."""
         return {} if self.classes == "all" else {"classes": self.classes, "open_ratio": self.open_ratio}
+
+
+def part_of(identity: Mapping[str, Any]) -> str:
+    """Which part of the classes a run's identity is about: "all", "base" or "new"."""
+    named = ((identity.get("task") or {}).get("dataset") or {}).get("classes")
+    return named if named in PARTS else "all"  # one's own data list their classes there
 
 
 def check_share(name: str, share: float) -> None:

@@ -23,7 +23,7 @@ from benchmarks.report.known import task_from
 from benchmarks.run.extent import extent
 from falip.errors import UserError
 
-NAMES = ("Auk", "Bunting", "Crow", "Dove", "Egret")
+NAMES = ("blue dog", "cat", "dog", "red cat", "red dog")
 
 
 @pytest.fixture
@@ -32,13 +32,14 @@ def birds(tmp_path: Path) -> Path:
     folder = tmp_path / "birds" / "CUB_200_2011"
     folder.mkdir(parents=True)
     labels = [label for _ in range(2) for label in reversed(range(5))]
-    files = [f"{label + 1:03d}.{NAMES[label]}/{number}.jpg" for number, label in enumerate(labels, start=1)]
+    folders = [f"{i:03d}.{name.replace(' ', '_')}" for i, name in enumerate(NAMES, start=1)]
+    files = [f"{folders[label]}/{number}.jpg" for number, label in enumerate(labels, start=1)]
     columns = {
         "images": files,
         "image_class_labels": [label + 1 for label in labels],
         "train_test_split": [0] * len(files),
         "bounding_boxes": ["2.0 3.0 20.0 20.0"] * len(files),
-        "classes": [f"{i:03d}.{name}" for i, name in enumerate(NAMES, start=1)],
+        "classes": folders,
     }
     for name, column in columns.items():
         (folder / f"{name}.txt").write_text("".join(f"{i} {value}\n" for i, value in enumerate(column, start=1)))
@@ -142,6 +143,7 @@ def test_a_run_over_a_part_chooses_from_its_classes_alone(asked: Callable[..., J
     assert set(part["candidates"]) == {2} and len(part) == 4 and set(part["target"]) == {0, 1}
     for id, row in part.iterrows():
         np.testing.assert_allclose(row["scores"], whole.loc[id, "scores"][3:], atol=1e-4)
+        assert len({*row["scores"]}) == 2, "classes of other texts have other scores"
     settings = new.resolved["task"]["dataset"]
     described = json.loads(json.dumps(new.identity["task"]))
     assert task_from(described, settings).dataset.class_names == NAMES[3:]
