@@ -31,7 +31,7 @@ class CUB(LabelledDataset):
 
     name = "cub"
     contracts = _CONTRACTS
-    classes = 200
+    stated_classes = 200
 
     @cached_property
     def _folders(self) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ class CUB(LabelledDataset):
         return tuple(folders)
 
     @property
-    def class_names(self) -> tuple[str, ...]:
+    def every_class(self) -> tuple[str, ...]:
         """Names of the species in label order."""
         return tuple(folder.partition(".")[2].replace("_", " ") for folder in self._folders)
 
@@ -54,7 +54,7 @@ class CUB(LabelledDataset):
         return read_boxes(self._file(BOXES), self.mend)
 
     def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
-        return str(self._file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._items]
+        return str(self._file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._every_item]
 
     @property
     def _sources(self) -> dict[str, str]:

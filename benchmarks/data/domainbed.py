@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.class_split import ClassSplit, check_share
 from benchmarks.data.files import check_choice, data_folder, existing, fingerprint
 from benchmarks.data.images import LabelledImage, picture_reader, read_image
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
@@ -27,7 +27,6 @@ FOLDERS: Mapping[str, str] = {
     "domain_net": "domain_net",
 }
 SPLITS = ("all", "target", "train", "held_out")
-CLASSES = ("all", "base", "new")
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 
 
@@ -42,8 +41,8 @@ class DomainBed:
         target: The domain that training must not see; None for none, with "all", "train" and "held_out".
         held_out: Share of each domain that "held_out" has and "train" has not.
         seed: DomainBed's trial seed, which draws it.
-        classes: "all", or of the classes in order the first ("base") or last ones ("new").
-        open_ratio: Share of the classes that are new: 0.5 as CoOp splits its sets and AlignCLIP its sets in the wild.
+        classes: As the next, see `ClassSplit`.
+        open_ratio: Share of the classes that are new.
         megapixels: The largest picture that is decoded.
 
     Raises:
@@ -64,14 +63,11 @@ class DomainBed:
     ) -> None:
         check_choice(split, SPLITS, "The split of DomainBed's sets", "task.split")
         check_choice(collection, list(FOLDERS), "The set", "task.dataset.collection")
-        check_choice(classes, CLASSES, "The part of the classes", "task.dataset.classes")
-        for name, share in (("held_out", held_out), ("open_ratio", open_ratio)):
-            if not 0 < share < 1:
-                raise UserError(f"task.dataset.{name}={share}: give a share between 0 and 1.")
+        check_share("held_out", held_out)
         if split == "target" and target is None:
             raise UserError("task.split=target needs the domain: add task.dataset.target=...")
         self.root, self.split, self.collection, self.target = Path(root), split, collection, target
-        self.held_out, self.seed, self.classes, self.open_ratio = held_out, seed, classes, open_ratio
+        self.held_out, self.seed, self.class_split = held_out, seed, ClassSplit(classes, open_ratio)
         self.mend = f"put {FOLDERS[collection]}/DOMAIN/CLASS/PICTURE below the data root (DomainBed's download.py makes it)"
         self.reader = picture_reader(megapixels, self.mend)
 
@@ -101,9 +97,7 @@ class DomainBed:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The kept classes, named after their folders, in order of the names."""
-        every = self._every_class
-        base = math.ceil(len(every) * (1 - self.open_ratio))
-        return {"all": every, "base": every[:base], "new": every[base:]}[self.classes]
+        return tuple(self._every_class[label] for label in self.class_split.kept(len(self._every_class)))
 
     @cached_property
     def _items(self) -> tuple[LabelledImage, ...]:
@@ -142,7 +136,8 @@ class DomainBed:
         domains = list(dict.fromkeys(item.slice for item in self._items))
         return {
             "name": "domainbed", "version": 1, "collection": self.collection, "split": self.split, "target": self.target,
-            "held_out": self.held_out, "seed": self.seed, "classes": self.classes, "open_ratio": self.open_ratio,
+            "held_out": self.held_out, "seed": self.seed, "classes": self.class_split.classes,
+            "open_ratio": self.class_split.open_ratio,
             "group_shares": {domain: 1 / len(domains) for domain in domains},
             "pictures": fingerprint((item.id, item.path) for item in self._items),
         }  # fmt: skip

@@ -68,11 +68,13 @@ class ImageNetS(LabelledDataset):
         annotations: File of the list form, or None for the official form.
         contract: Whether the published numbers of pictures and classes are required.
         megapixels: The largest picture that is decoded.
+        classes: As the next, see `ClassSplit`; labels of masks are those of all classes.
+        open_ratio: Share of the classes that are new.
     """
 
     name = "imagenet_s"
     contracts = _CONTRACTS
-    classes = 919
+    stated_classes = 919
 
     def __init__(
         self,
@@ -83,8 +85,10 @@ class ImageNetS(LabelledDataset):
         annotations: str | None = None,
         contract: bool = True,
         megapixels: float = MEGAPIXELS,
+        classes: str = "all",
+        open_ratio: float = 0.5,
     ) -> None:
-        super().__init__(root, split, contract, megapixels=megapixels)
+        super().__init__(root, split, contract, megapixels=megapixels, classes=classes, open_ratio=open_ratio)
         check_choice(region, ("box", "mask"), "The region", "task.dataset.region")
         check_choice(names, tuple(_NAMES), "The list of names", "task.dataset.names")
         self.region, self.names = region, names
@@ -96,11 +100,6 @@ class ImageNetS(LabelledDataset):
         return {**super().identity, "region": self.region, "names": self.names}
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """One name for each synset, in sorted order."""
-        return self._class_names
-
-    @property
     def _names_file(self) -> Path:
         path = self.data_root / _FOLDER / _NAMES[self.names]
         if not path.exists():
@@ -108,7 +107,8 @@ class ImageNetS(LabelledDataset):
         return path
 
     @cached_property
-    def _class_names(self) -> tuple[str, ...]:
+    def every_class(self) -> tuple[str, ...]:
+        """One name for each synset, in sorted order."""
         names = {synset: name for _, (synset, name) in read_lines(self._names_file, 2, self.mend)}
         missing = [synset for synset in self._synsets if synset not in names]
         if missing:
@@ -202,8 +202,8 @@ class ImageNetS(LabelledDataset):
             found = ", ".join(str(value) for value in np.unique(classes))
             raise UserError(
                 f"{path} has no pixel of class {item.label + 1} ({self._synsets[item.label]}, counted from 1 in sorted "
-                f"order); found {found} (0: others, {_IGNORED}: ignored). Are the folders of all {self.classes} classes "
-                f"there?"
+                f"order); found {found} (0: others, {_IGNORED}: ignored). Are the folders of all {self.stated_classes} "
+                f"classes there?"
             )
         return str(path), mask
 

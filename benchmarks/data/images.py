@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from benchmarks.data.boxes import check_frame, check_unit
+from benchmarks.data.class_split import ClassSplit
 from benchmarks.data.files import check_choice, check_contract, check_count, data_folder, existing, fingerprint
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo, SplitContract
 from falip import Region
@@ -55,7 +56,7 @@ class LabelledImage:
     Attributes:
         id: The picture's path below the folder of all pictures, without its suffix.
         path: The picture's file.
-        label: Index of its class, counted from 0.
+        label: Index of its class among all of the data set, counted from 0.
         region_key: What the data set finds its region by.
         slice: What tables break results down by, or "".
     """
@@ -75,7 +76,7 @@ class LabelledDataset(ABC):
     Attributes:
         name: Name in identities and of the command that fetches it.
         contracts: For each split the number of pictures that its source states.
-        classes: The number of classes that its source states.
+        stated_classes: The number of classes that its source states.
 
     Args:
         root: The folder of all data sets.
@@ -83,6 +84,8 @@ class LabelledDataset(ABC):
         contract: Whether the stated numbers are required; switched off for a sample of the data.
         accept_outside: Whether boxes are taken of which most end outside of their pictures.
         megapixels: The largest picture that is decoded.
+        classes: As the next, see `ClassSplit`; pictures of other classes are left out, and labels count the kept ones.
+        open_ratio: Share of the classes that are new.
 
     Raises:
         UserError: If the split is unknown, or when read: if a file is missing, broken, or not what it should be.
@@ -90,7 +93,7 @@ class LabelledDataset(ABC):
 
     name: ClassVar[str]
     contracts: ClassVar[Mapping[str, SplitContract]]
-    classes: ClassVar[int]
+    stated_classes: ClassVar[int]
 
     def __init__(
         self,
@@ -99,27 +102,30 @@ class LabelledDataset(ABC):
         contract: bool = True,
         accept_outside: bool = False,
         megapixels: float = MEGAPIXELS,
+        classes: str = "all",
+        open_ratio: float = 0.5,
     ) -> None:
         check_choice(split, list(self.contracts), f"The split of {self.name}", "task.split")
         self.root, self.split, self.contract, self.accept_outside = Path(root), split, contract, accept_outside
+        self.class_split = ClassSplit(classes, open_ratio)
         self.mend = f"falip data {self.name}"
         self.reader = picture_reader(megapixels, self.mend)
 
     @property
     @abstractmethod
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes in label order."""
+    def every_class(self) -> tuple[str, ...]:
+        """Names of all classes in label order."""
 
     @abstractmethod
     def _read(self) -> list[LabelledImage]:
-        """The pictures of the split, in a fixed order."""
+        """The pictures of the split with all classes, in a fixed order."""
 
     @abstractmethod
     def _region(self, item: LabelledImage, image: Image.Image) -> Region:
         """Where to look in a picture."""
 
     def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
-        """Which file has the boxes, and those of each picture of the split; none where regions are no boxes."""
+        """Which file has the boxes, and those of each picture with any class; none where regions are no boxes."""
         return "", ()
 
     @property
@@ -133,16 +139,37 @@ class LabelledDataset(ABC):
         return data_folder(self.root, self.mend)
 
     @cached_property
-    def _items(self) -> tuple[LabelledImage, ...]:
-        items = tuple(self._read())
-        where = f"The split {self.split} of {self.name} in {self.data_root}"
+    def _kept(self) -> range:
+        return self.class_split.kept(len(self.every_class))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the kept classes in label order."""
+        every = self.every_class
+        return tuple(every[label] for label in self._kept)
+
+    @property
+    def _where(self) -> str:
+        return f"The split {self.split} of {self.name} in {self.data_root}"
+
+    @cached_property
+    def _every_item(self) -> tuple[LabelledImage, ...]:
+        items, where = tuple(self._read()), self._where
         if not items:
             raise UserError(f"{where} has no picture at all. Fetch it again: {self.mend}")
         if self.contract:
             contract = self.contracts[self.split]
             check_contract(contract, len(items), len(items), where, self.mend)
-            check_count("classes", len(self.class_names), self.classes, contract.source, where, self.mend)
+            check_count("classes", len(self.every_class), self.stated_classes, contract.source, where, self.mend)
         return items
+
+    @cached_property
+    def _items(self) -> tuple[LabelledImage, ...]:
+        kept = tuple(item for item in self._every_item if item.label in self._kept)
+        if not kept:
+            part = f"task.dataset.classes={self.class_split.classes}"
+            raise UserError(f"{self._where} has no picture of {part}. Take another part of the classes.")
+        return kept
 
     @cached_property
     def _index(self) -> tuple[SampleInfo, ...]:
@@ -159,9 +186,10 @@ class LabelledDataset(ABC):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Name, split, version of the loader, hashes of the files read, and of pictures their names and sizes."""
+        """Name, split, version of the loader, part of the classes, hashes of files read, and pictures' names and sizes."""
         pictures = fingerprint((item.id + item.path.suffix, item.path) for item in self._items)
-        return {"name": self.name, "split": self.split, "version": 2, "files": self._sources, "pictures": pictures}
+        which = {"name": self.name, "split": self.split, "version": 2, **self.class_split.identity}
+        return {**which, "files": self._sources, "pictures": pictures}
 
     def load(self, i: int) -> Sample:
         """One picture with its region and the one question which class it is.
@@ -171,7 +199,8 @@ class LabelledDataset(ABC):
         """
         item = self._items[i]
         image = read_image(item.path, self.reader, self.mend)
-        query = Query(item.id, self.class_names[item.label], label=item.label, slice=item.slice)
+        label = self._kept.index(item.label)
+        query = Query(item.id, self.class_names[label], label=label, slice=item.slice)
         return Sample(item.id, (Picture(image, (self._region(item, image),)),), (query,))
 
 

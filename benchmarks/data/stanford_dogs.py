@@ -36,10 +36,10 @@ class StanfordDogs(LabelledDataset):
 
     name = "stanford_dogs"
     contracts = _CONTRACTS
-    classes = 120
+    stated_classes = 120
 
     @property
-    def class_names(self) -> tuple[str, ...]:
+    def every_class(self) -> tuple[str, ...]:
         """Names of the breeds in label order."""
         return tuple(folder.partition("-")[2].replace("_", " ") for folder in self._folders)
 
@@ -78,7 +78,7 @@ class StanfordDogs(LabelledDataset):
 
     def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
         found = []
-        for item in self._items:
+        for item in self._every_item:
             with suppress(UserError):  # a broken annotation is its picture's fault, and said where that is loaded
                 found.append((item.path, read_objects(self._annotation(item.region_key), self.mend).boxes))
         return str(self.data_root / _FOLDER / "Annotation"), found

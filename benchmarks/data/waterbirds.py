@@ -18,6 +18,7 @@ from benchmarks.data.images import LabelledDataset, LabelledImage
 from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
+from falip.reading import MEGAPIXELS
 from falip.regions import Box
 
 _FOLDER = "waterbird_complete95_forest2water2"
@@ -43,10 +44,20 @@ class Waterbirds(LabelledDataset):
 
     name = "waterbirds"
     contracts = _CONTRACTS
-    classes = 2
+    stated_classes = 2
+
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        contract: bool = True,
+        accept_outside: bool = False,
+        megapixels: float = MEGAPIXELS,
+    ) -> None:
+        super().__init__(root, split, contract, accept_outside, megapixels)  # two classes are not parted
 
     @property
-    def class_names(self) -> tuple[str, ...]:
+    def every_class(self) -> tuple[str, ...]:
         """Landbird and waterbird."""
         return _BIRDS
 
@@ -104,7 +115,7 @@ class Waterbirds(LabelledDataset):
         return read_boxes(self._cub_file(BOXES), self.mend)
 
     def _annotated(self) -> tuple[str, Sequence[tuple[Path, Sequence[Box]]]]:
-        return str(self._cub_file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._items]
+        return str(self._cub_file(BOXES)), [(item.path, (self._boxes[item.region_key],)) for item in self._every_item]
 
     @property
     def _sources(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.data.class_split import part_of
 from benchmarks.published.figures import ANY, Expectation
 from benchmarks.records.run import Run
 
@@ -69,6 +70,9 @@ def comparability(run: Run, expectation: Expectation) -> str:
         reasons.append("subset")
     if run.unchecked:
         reasons.append("the split's counts were not checked")
+    part = part_of(run.identity)
+    if part != "all":
+        reasons.append(f"{part} classes alone")
     if expectation.proposals and labels.get("proposals") != expectation.proposals:
         reasons.append(f"proposals {labels.get('proposals')}, published {expectation.proposals}")
     if expectation.backbone not in (ANY, _weights(labels["backbone"])):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.data.class_split import ClassSplit
 from benchmarks.data.expressions import CONTRACTS
 from benchmarks.settings.subset import subset
 from benchmarks.tasks import Task, looked_at
@@ -50,6 +51,7 @@ _RECOGNITION = {
 # CUB's pictures and its parts that are visible in one, about: one over chance in RedCircle's table 1.
 _PARTS = {("keypoint/cub", "test"): (5794, 12)}
 _VIEWS = {"v1": 6, "v2": 10}
+_PART = ("classes", "open_ratio")  # of the classes; their pictures are taken to be as many for each
 
 
 def extent(task: Task, settings: Mapping[str, Any]) -> Extent:
@@ -95,6 +97,8 @@ def _published(settings: Mapping[str, Any]) -> Extent | None:
         return None
     samples, classes = _RECOGNITION[task, split]
     samples = 581 if settings["dataset"].get("variant") in ("OBJ_ONLY", "OBJ_BG") else samples
+    part = ClassSplit(**{name: settings["dataset"][name] for name in _PART if name in settings["dataset"]}).kept(classes)
+    samples, classes = round(samples * len(part) / classes), len(part)
     samples = min(limit or samples, samples)
     views = _VIEWS[settings["dataset"]["projection"]] if kind == "pointcloud" else 1
     return Extent(samples * views, samples, samples * views, classes, False)

@@ -19,6 +19,7 @@ from benchmarks.measure.statistics import FEW_CLUSTERS, RESAMPLES
 from benchmarks.published.verdicts import Verdict
 from benchmarks.records.run import Run
 from benchmarks.tables.attention import attention_grid
+from benchmarks.tables.base_new import base_new_grid
 from benchmarks.tables.beside import Place, average_groups, averages, beside, mean_accuracy
 from benchmarks.tables.layout import Row, Table
 from benchmarks.tables.render import Document, Grid
@@ -54,6 +55,7 @@ def document(
     grids = [
         _main(table),
         _paired(table),
+        base_new_grid(table, row_names(table), row_header(table)),
         reviewed_grid(table, row_names(table), row_header(table)),
         threshold_grid(table, row_names(table), row_header(table)),
         attention_grid(table, row_names(table), row_header(table)),

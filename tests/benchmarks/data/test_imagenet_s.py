@@ -75,6 +75,16 @@ def test_classes_are_numbered_by_sorted_synset_from_one(root: Path) -> None:
         np.testing.assert_array_equal(sample.pictures[0].regions[0].mask, expected_mask())
 
 
+def test_new_classes_keep_the_masks_that_are_numbered_among_all(root: Path) -> None:
+    base, new = (small(root, region="mask", classes=part) for part in ("base", "new"))
+    assert (base.class_names, new.class_names) == (("tench", "great_white_shark"), ("sunglass",))
+    assert [info.id for info in [*base.index, *new.index]] == [info.id for info in small(root).index]
+    sample = new.load(0)
+    assert (sample.queries[0].label, sample.queries[0].text) == (0, "sunglass")
+    np.testing.assert_array_equal(sample.pictures[0].regions[0].mask, expected_mask())
+    assert new.identity["classes"] == "new" and "classes" not in small(root).identity
+
+
 def test_the_box_region_is_the_bounding_box_of_the_mask(root: Path) -> None:
     (region,) = small(root, region="box").load(0).pictures[0].regions
     assert region.mask is None

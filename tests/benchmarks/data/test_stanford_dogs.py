@@ -72,6 +72,15 @@ def test_labels_are_counted_from_one_in_the_list_and_from_zero_here(root: Path) 
     assert queries[0].id == "n02086240-Shih-Tzu/n02086240_11"
 
 
+def test_base_and_new_part_the_breeds(root: Path) -> None:
+    base, new = (StanfordDogs(str(root), "test", contract=False, classes=part) for part in ("base", "new"))
+    assert (base.class_names, new.class_names) == (("Chihuahua", "Shih-Tzu"), ("Maltese dog",))
+    assert [base.load(i).queries[0].label for i in range(len(base.index))] == [1, 0]
+    assert [new.load(i).queries[0].label for i in range(len(new.index))] == [0]
+    (mine,), (theirs,) = (data.load(0).pictures[0].regions for data in (base, small(root)))
+    assert mine.boxes == theirs.boxes
+
+
 def test_several_dogs_are_one_region_of_several_boxes(root: Path) -> None:
     sample = small(root).load(0)
     (region,) = sample.pictures[0].regions

@@ -162,6 +162,7 @@ def test_a_result_is_judged(tmp_path):
         ({"labels": {"backbone": "vit_l14"}}, "backbone vit_l14, published vit_b16"),
         ({"labels": {"text": "this_is"}}, "text this_is, published default"),
         ({"identity": {"limit": 6}}, "subset"),
+        ({"identity": {"task": {"dataset": {"classes": "new"}}}}, "new classes alone"),
         ({"identity": {"approximation": "frozen"}}, "approximation frozen"),
         ({"config": {"task": {"dataset": {"contract": False}}}}, "the split's counts were not checked"),
         ({"overrides": ["++task.iou_strict=false"]}, "overrides task.iou_strict=false"),
