@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.data.class_split import ClassSplit, check_share
 from benchmarks.data.domainbed import SPLITS
 from benchmarks.data.files import check_choice
 from benchmarks.data.samples import Picture, Query, Sample, SampleInfo
@@ -41,27 +42,42 @@ class ShiftedShapes:
         split: "train" and "held_out" part the tied pictures, "target" are the untied ones, "all" is everything.
         held_out: Share of each domain's tied pictures that "held_out" has and "train" has not.
         seed: Draws it.
+        classes: As the next, see `ClassSplit`; pictures of other classes are left out, and labels count the kept ones.
+        open_ratio: Share of the classes that are new.
 
     Raises:
         UserError: If a setting has no meaning.
     """
 
-    def __init__(self, pictures: int = 240, split: str = "target", held_out: float = 0.2, seed: int = 0) -> None:
+    def __init__(
+        self,
+        pictures: int = 240,
+        split: str = "target",
+        held_out: float = 0.2,
+        seed: int = 0,
+        classes: str = "all",
+        open_ratio: float = 0.5,
+    ) -> None:
         check_choice(split, SPLITS, "The split of the shifted shapes", "task.split")
         if pictures < 2:
             raise UserError(f"task.dataset.pictures={pictures}: give a whole number from 2 on.")
-        if not 0 < held_out < 1:
-            raise UserError(f"task.dataset.held_out={held_out}: give a share between 0 and 1.")
+        check_share("held_out", held_out)
+        self.class_split = ClassSplit(classes, open_ratio)
+        self._kept = self.class_split.kept(len(shift.CLASS_NAMES))
         self.pictures, self.split, self.held_out, self.seed = pictures, split, held_out, seed
 
     @cached_property
     def _items(self) -> tuple[_Item, ...]:
-        return tuple(
+        items = (
             _Item(domain, number, tied)
             for place, domain in enumerate(shift.DOMAINS)
             for tied in (True, False)
             for number in self._numbers(place, tied)
         )
+        kept = tuple(item for item in items if item.label in self._kept)
+        if not kept:
+            raise UserError(f"task.dataset.pictures={self.pictures} has no picture of the classes asked for: give more.")
+        return kept
 
     def _numbers(self, place: int, tied: bool) -> Sequence[int]:
         """The pictures of a domain that the split has, of the tied or of the untied ones."""
@@ -80,15 +96,15 @@ class ShiftedShapes:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The eight shapes."""
-        return tuple(shift.CLASS_NAMES)
+        """The eight shapes, or those that are kept."""
+        return tuple(shift.CLASS_NAMES[label] for label in self._kept)
 
     @property
     def identity(self) -> dict[str, Any]:
         """The generator and its version, what was drawn, and equal shares: domains count alike in their mean."""
         return {
             "name": "shapes_shift", "version": 1, "generator_version": shift.VERSION, "pictures": self.pictures,
-            "split": self.split, "held_out": self.held_out, "seed": self.seed,
+            "split": self.split, "held_out": self.held_out, "seed": self.seed, **self.class_split.identity,
             "group_shares": {domain: 1 / len(shift.DOMAINS) for domain in shift.DOMAINS},
         }  # fmt: skip
 
@@ -96,5 +112,5 @@ class ShiftedShapes:
         """Picture `i`, drawn; its region is the shape's box."""
         item = self._items[i]
         scene = shift.shift_scene(item.domain, item.label, item.number, item.tied)
-        query = Query(item.id, shift.CLASS_NAMES[item.label], label=item.label, slice=item.domain)
+        query = Query(item.id, shift.CLASS_NAMES[item.label], label=self._kept.index(item.label), slice=item.domain)
         return Sample(item.id, (Picture(scene.image, (Region.from_box(*scene.objects[0].box),)),), (query,))

@@ -54,6 +54,20 @@ def test_the_splits_part_the_pictures():
     assert held != _ids(pictures=20, split="held_out", seed=1)
 
 
+def test_base_and_new_classes_part_pictures_and_names():
+    whole, base, new = (ShiftedShapes(20, classes=part, open_ratio=0.25) for part in ("all", "base", "new"))
+    assert base.class_names == tuple(CLASS_NAMES[:6]) and new.class_names == tuple(CLASS_NAMES[6:])
+    parted = [info.id for data in (base, new) for info in data.index]
+    assert sorted(parted) == sorted(info.id for info in whole.index)
+    for data in (base, new):
+        for i in range(len(data.index)):
+            (query,) = data.load(i).queries
+            assert data.class_names[query.label] == query.text and f"/{query.text}-" in query.id
+    assert "classes" not in whole.identity and (new.identity["classes"], new.identity["open_ratio"]) == ("new", 0.25)
+    with pytest.raises(UserError, match="no picture of the classes"):
+        assert ShiftedShapes(2, classes="new").index
+
+
 def test_a_picture_is_always_the_same_and_has_its_shape_as_region():
     first, second = (ShiftedShapes(10, "train").load(7) for _ in range(2))
     assert first.pictures[0].image.tobytes() == second.pictures[0].image.tobytes()
