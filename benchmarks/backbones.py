@@ -22,7 +22,8 @@ from benchmarks.settings.choices import options
 from benchmarks.settings.folders import file_of
 from benchmarks.settings.towers import KNOWN, Tower, tower_in
 from falip.errors import UserError
-from falip.weights import OPEN_CLIP, TINY, Weights, cached_folder, find_weights
+from falip.layouts import OPEN_CLIP
+from falip.weights import TINY, Weights, cached_folder, find_weights
 
 _FETCH = "falip data weights --backbone"
 

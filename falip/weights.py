@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from falip.errors import UserError, check_choice
 from falip.geometry import Resize
+from falip.layouts import OPEN_CLIP, kinds, layout_named
 
 TINY = "tiny"
 DTYPES = ("float32", "bfloat16", "float16")
@@ -21,7 +22,6 @@ TINY_FOLDER = Path(__file__).parent / "tiny"
 IMAGE_PROCESSOR = "CLIPImageProcessorPil"
 """Named, since transformers otherwise picks a backend by what is installed, and pixels change."""
 
-OPEN_CLIP = "open_clip"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 NO_ARCHIVES = (
     "OpenAI's own .pt archives are TorchScript programs, which could run code and are not loaded: give the same weights "
@@ -30,46 +30,6 @@ NO_ARCHIVES = (
 TRAINING = "training.json"
 """What fine-tuning by the harness leaves in a folder: data, losses, seed."""
 TOKENIZER_FILES = ("merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the files of a model are called.
-
-    Attributes:
-        weights: Groups of patterns; the first group of which a file is there is read. Pickled weights come last.
-        settings: What moves numbers beside weights and tokenizer; a configuration of text generation does not.
-    """
-
-    weights: tuple[tuple[str, ...], ...]
-    settings: tuple[str, ...]
-
-
-_TRANSFORMERS = Layout(
-    (("model.safetensors", "model-*.safetensors"), ("pytorch_model.bin", "pytorch_model-*.bin")),
-    ("config.json", "preprocessor_config.json"),
-)
-_SENTENCEPIECE = replace(
-    _TRANSFORMERS,
-    settings=(
-        *_TRANSFORMERS.settings,
-        "sentencepiece.bpe.model",
-        "special_tokens_map.json",
-        "spiece.model",
-        "tokenizer.model",
-    ),
-)
-LAYOUTS: Mapping[str, Layout] = {
-    "clip": _TRANSFORMERS,
-    "metaclip_2": _SENTENCEPIECE,
-    "siglip": _SENTENCEPIECE,
-    # config.json may say which tokenizer it is.
-    OPEN_CLIP: Layout(
-        (("open_clip_model.safetensors",), ("open_clip_pytorch_model.bin",)), (OPEN_CLIP_CONFIG, "config.json")
-    ),
-}
-"""What falip loads: transformers' models by the model_type of their config.json, and open_clip's."""
-
 REFUSED: Mapping[str, str] = {
     "siglip2": "a NaFlex model of SigLIP 2 takes lists of patches and no square picture. Give one of a fixed resolution, "
     "such as google/siglip2-base-patch16-224.",
@@ -116,6 +76,12 @@ class Weights:
         """What a folder says of the fine-tuning that made it; None where it says nothing."""
         path = self.folder and self.folder / TRAINING
         return _content(path) if path and path.is_file() else None
+
+    @cached_property
+    def tower(self) -> str | None:
+        """Name and version of the package that brings its vision tower; None where falip does."""
+        folder = cached_folder(self)
+        return (folder and layout_named(layout_of(folder)).package) or None
 
     @cached_property
     def alpha_identity(self) -> str | None:
@@ -184,7 +150,10 @@ def backbone_identity(
     """What the numbers of a backbone depend on: weights, arithmetic and image handling."""
     identity = {"weights": weights.identity, "dtype": dtype, "resize": resize, "image_processor": IMAGE_PROCESSOR}
     alpha = weights.alpha_identity
-    chosen = {"precision": precision, "alpha_weights": alpha, "image_size": image_size, "training": weights.training}
+    chosen = {
+        "precision": precision, "alpha_weights": alpha, "image_size": image_size, "training": weights.training,
+        "tower": weights.tower,
+    }  # fmt: skip
     return identity | {name: value for name, value in chosen.items() if value}
 
 
@@ -209,7 +178,7 @@ def find_alpha(name: str | None) -> Path | None:
 def weights_hash(folder: Path, hash_file: Callable[[Path], str] = file_sha256) -> str:
     """sha256 over the files of a folder that its numbers depend on: weights, configuration, tokenizer, image processor."""
     layout = layout_of(folder)
-    beside = sorted(folder / name for name in (*LAYOUTS[layout].settings, *TOKENIZER_FILES))
+    beside = sorted(folder / name for name in (*layout_named(layout).settings, *TOKENIZER_FILES))
     digest = hashlib.sha256()
     for path in [*weight_files(folder, layout), *(path for path in beside if path.is_file())]:
         digest.update(path.name.encode() + bytes.fromhex(hash_file(path)))
@@ -218,7 +187,7 @@ def weights_hash(folder: Path, hash_file: Callable[[Path], str] = file_sha256) -
 
 def weight_files(folder: Path, layout: str) -> list[Path]:
     """The weight files that are read from a folder, sorted; none where they are not there."""
-    found = ([path for pattern in group for path in folder.glob(pattern)] for group in LAYOUTS[layout].weights)
+    found = ([path for pattern in group for path in folder.glob(pattern)] for group in layout_named(layout).weights)
     return sorted(next((group for group in found if group), []))
 
 
@@ -241,7 +210,7 @@ def layouts(folder: Path) -> list[str]:
     config, possible = folder / "config.json", []
     content = _content(config) if config.is_file() else {}
     kind = content.get("model_type") if isinstance(content.get("model_type"), str) else None
-    if kind in LAYOUTS and kind != OPEN_CLIP:
+    if kind in kinds() and kind != OPEN_CLIP:
         possible.append(kind)
     if (folder / OPEN_CLIP_CONFIG).is_file():
         possible.append(OPEN_CLIP)
@@ -256,7 +225,7 @@ def layouts(folder: Path) -> list[str]:
         )
     if config.is_file():
         raise UserError(
-            f"{config} says model_type {kind!r}; falip takes {', '.join(kind for kind in LAYOUTS if kind != OPEN_CLIP)}, "
+            f"{config} says model_type {kind!r}; falip takes {', '.join(kind for kind in kinds() if kind != OPEN_CLIP)}, "
             f"and models of open_clip, which have an {OPEN_CLIP_CONFIG}."
         )
     raise UserError(

@@ -13,7 +13,8 @@ from benchmarks.acquire.assets import Options, locked
 from benchmarks.acquire.manifest import Manifest, Source
 from benchmarks.acquire.sources import HUB, REVISIONS, WEIGHTS_LICENCE, human
 from falip.errors import UserError
-from falip.weights import LAYOUTS, layout_of, layouts, weight_files
+from falip.layouts import layout_named
+from falip.weights import layout_of, layouts, weight_files
 
 FOLDER = "weights"
 _CONFIG_FILES = ("*.json", "merges.txt", "*.model")
@@ -107,7 +108,7 @@ def _download(backbone: str, revision: str) -> Path:
         commit = snapshot.name  # what a branch means may change from one question to the next
         possible = layouts(snapshot)
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-            wanted = [pattern for layout in possible for group in LAYOUTS[layout].weights for pattern in group]
+            wanted = [pattern for layout in possible for group in layout_named(layout).weights for pattern in group]
         else:
             wanted = _weights_among(HfApi().list_repo_files(backbone, revision=commit), possible)
         fetched([*_CONFIG_FILES, *wanted], commit)
@@ -121,7 +122,7 @@ def _download(backbone: str, revision: str) -> Path:
             "to continue, set HF_ENDPOINT to a mirror of the hub, or unset HF_HUB_OFFLINE if it is set."
         ) from None
     if not any(weight_files(snapshot, layout) for layout in possible):
-        names = " or ".join(group[0] for layout in possible for group in LAYOUTS[layout].weights)
+        names = " or ".join(group[0] for layout in possible for group in layout_named(layout).weights)
         raise UserError(
             f"{snapshot} has no {names}: {backbone} holds no weights in the layout that its configuration speaks of "
             f"({' or '.join(possible)}), or HF_HUB_OFFLINE is set and the cache holds a part only."
@@ -132,7 +133,7 @@ def _download(backbone: str, revision: str) -> Path:
 def _weights_among(names: Sequence[str], possible: Sequence[str]) -> list[str]:
     """Those files of a repository that are read: of the first layout that has any, and no pickle where there is better."""
     for layout in possible:
-        for group in LAYOUTS[layout].weights:
+        for group in layout_named(layout).weights:
             found = [name for name in names if any(fnmatch(name, pattern) for pattern in group)]
             if found:
                 return found

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from falip.errors import UserError
-from falip.weights import OPEN_CLIP, OPEN_CLIP_CONFIG, layout_of
+from falip.layouts import OPEN_CLIP
+from falip.weights import OPEN_CLIP_CONFIG, layout_of
 
 CLS, MEAN, PROBE = "CLS row", "mean row of the pool", "probe of the head"
 _PATCH = 32  # of a ResNet: its strides multiplied
@@ -22,7 +23,7 @@ class Tower:
     """The place for a mask in a vision tower.
 
     Attributes:
-        layout: A key of `falip.weights.LAYOUTS`.
+        layout: One of `falip.layouts.kinds`.
         side: Of the input in pixels.
         patch: Side of a patch in pixels.
         layers: Layers that a mask can be put in.

@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.records.folder import write_json, write_text
 from benchmarks.train.tuning import CHECKPOINT, Tuning
-from falip.weights import LAYOUTS, TOKENIZER_FILES, TRAINING
+from falip.layouts import layout_named
+from falip.weights import TOKENIZER_FILES, TRAINING
 
 LOG = "training_log.csv"
 _TERMS = ("margin", "beta", "attention", "similarity", "smoothing")
@@ -25,7 +26,7 @@ def write_folder(tuning: Tuning, start: Path, record: Mapping[str, Any]) -> None
     """
     folder = tuning.folder
     tuning.model.save_pretrained(folder, safe_serialization=True)
-    for name in {*TOKENIZER_FILES, *LAYOUTS["clip"].settings, "special_tokens_map.json"} - {"config.json"}:
+    for name in {*TOKENIZER_FILES, *layout_named("clip").settings, "special_tokens_map.json"} - {"config.json"}:
         if (start / name).is_file():
             shutil.copyfile(start / name, folder / name)
     write_text(folder / LOG, tuning.table())

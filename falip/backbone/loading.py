@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from falip.backbone import open_clip, siglip, transformers_clip
 from falip.backbone.alpha import put_alpha_weights
 from falip.backbone.backbone import Backbone
 from falip.backbone.clip_vit import ClipViT
@@ -20,9 +20,8 @@ from falip.backbone.input_size import resize_input
 from falip.backbone.parts import Parts, Unusable
 from falip.errors import UserError
 from falip.geometry import Resize
+from falip.layouts import layout_named
 from falip.weights import (
-    LAYOUTS,
-    OPEN_CLIP,
     RELEASED_DTYPE,
     TOKENIZER_FILES,
     BackboneSettings,
@@ -33,14 +32,6 @@ from falip.weights import (
     layouts,
     weight_files,
 )
-
-FAMILIES: Mapping[str, Callable[[Path, torch.dtype, Resize], Parts]] = {
-    "clip": transformers_clip.load,
-    "metaclip_2": transformers_clip.load_metaclip2,
-    "siglip": siglip.load,
-    OPEN_CLIP: open_clip.load,
-}
-"""How each layout of `falip.weights.LAYOUTS` is loaded."""
 
 
 def load_backbone(
@@ -119,7 +110,7 @@ def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dt
     """The parts of a backbone, and the folder that they came from."""
     try:
         folder = weights.folder or _hub_folder(source, weights.revision or revision)
-        return FAMILIES[layout_of(folder)](folder, dtype, resize), folder
+        return _loader(layout_of(folder))(folder, dtype, resize), folder
     except UserError:
         raise
     except Exception as error:  # also what transformers' dependencies raise of their own: of pickles, JSON, connections
@@ -129,6 +120,11 @@ def _loaded(source: str, weights: Weights, revision: str | None, dtype: torch.dt
                 "its weights are pickled objects, which could run code and are not loaded; save them as model.safetensors"
             )
         raise _unusable(source, reason, error.mend if isinstance(error, Unusable) else "") from error
+
+
+def _loader(layout: str) -> Callable[[Path, torch.dtype, Resize], Parts]:
+    module, _, function = layout_named(layout).load.partition(":")
+    return getattr(import_module(module), function)
 
 
 def _check_released(source: str, parts: Parts) -> None:
@@ -154,7 +150,7 @@ def _hub_folder(name: str, revision: str | None) -> Path:
         pass
     folder = fetched(configs)
     for layout in layouts(folder):
-        for patterns in LAYOUTS[layout].weights:
+        for patterns in layout_named(layout).weights:
             if weight_files(fetched(patterns), layout):
                 return folder
     return folder

@@ -21,7 +21,8 @@ from falip.backbone.clip_vit import ClipViT
 from falip.backbone.parts import OLD_END, Parts, Unusable, check_tensors, check_tokenizer, quiet
 from falip.backbone.resnet import ModifiedResnet, ResnetClip, ResnetTower, Shape
 from falip.geometry import Resize
-from falip.weights import NO_ARCHIVES, OPEN_CLIP, OPEN_CLIP_CONFIG, weight_files
+from falip.layouts import OPEN_CLIP
+from falip.weights import NO_ARCHIVES, OPEN_CLIP_CONFIG, weight_files
 
 _MEND = "Give a plain CLIP: a ViT whose class token is pooled, or one of OpenAI's ResNets, with CLIP's own text tower."
 _FILTERS = {"bicubic": 3, "bilinear": 2}  # Pillow's numbers

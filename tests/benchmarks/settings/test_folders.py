@@ -1,12 +1,10 @@
 """Packages of others are found by their entry points."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from packages import distribution, program
 from random_clip import picture
 
 ROOT = Path(__file__).parents[3]
@@ -35,18 +33,6 @@ class Mirror:
 YAML = "# The picture in a mirror.\n_target_: mirrors.Mirror\ntimes: 1\n"
 
 
-def write(root: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-
-
-def distribution(root: Path, name: str, entries: str, files: dict[str, str]) -> None:
-    """A package as an installer leaves it."""
-    about = {"METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n", "entry_points.txt": entries}
-    write(root, files | {f"{name}-1.2.dist-info/{file}": text for file, text in about.items()})
-
-
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder of packages, with one that brings a prompt, a task and a backbone."""
@@ -62,14 +48,7 @@ def site(tmp_path: Path) -> Path:
 @pytest.fixture
 def falip(site, tmp_path):
     """Calls the program beside the packages; its exit status and all that it printed."""
-
-    def called(*words: str) -> tuple[int, str]:
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "benchmarks.console", *words]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    return called
+    return program(site, tmp_path)
 
 
 def test_what_a_package_brings_is_listed(falip):
