@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.settings.choices import GROUPS, options
-from benchmarks.settings.folders import config_roots
+from benchmarks.settings.folders import check_own, config_roots
 from falip.errors import UserError
 
 KINDS = {f"{group}s": group for group in GROUPS}
@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        folders = [*config_roots(), *map(_existing, arguments.config_dir)]
+        for folder in arguments.config_dir:
+            check_own(folder)
+        folders = [*config_roots(), *arguments.config_dir]
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -69,14 +71,7 @@ def _first_sentence(text: str) -> str:
 
 
 def _files(group: str, name: str, folders: Sequence[Path]) -> Iterator[Path]:
-    """The files of a choice; that of a folder of one's own first."""
-    yield from (path for folder in reversed(folders) if (path := folder / group / f"{name}.yaml").is_file())
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: there is no such folder.")
-    return folder
+    yield from (path for folder in folders if (path := folder / group / f"{name}.yaml").is_file())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from pathlib import Path
 from benchmarks.settings.building import build
 from benchmarks.settings.choices import options
 from benchmarks.settings.expansion import expanded
-from benchmarks.settings.folders import config_roots
+from benchmarks.settings.folders import check_own, config_roots
 from falip.__main__ import main as look
-from falip.errors import UserError
 from falip.picture.inputs import MorePrompts
 from falip.views import Prompt
 
@@ -27,8 +26,8 @@ def _configured(folder: Path | None) -> MorePrompts:
     Raises:
         UserError: If there is no such folder.
     """
-    if folder and not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    if folder:
+        check_own(folder)
     given = ["--config-dir", str(folder)] if folder else []
 
     def made(name: str) -> Prompt:

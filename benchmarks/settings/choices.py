@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import importlib.util
 import re
@@ -12,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from benchmarks.settings.folders import CONFIGS, GROUPS, config_roots, file_of, names_in
+from benchmarks.settings.folders import CONFIGS, GROUPS, check_own, config_roots, file_of, names_in
 from benchmarks.settings.identity import leaves
 from falip import UserError
 
@@ -45,11 +46,28 @@ def _members(option: str) -> list[Any]:
 
 def config_folders(arguments: Sequence[str]) -> list[Path]:
     """Where configurations lie without being told, and where a command line says by --config-dir or hydra.searchpath."""
-    text = " ".join(arguments)
-    added = re.findall(r"(?:--config-dir|-cd)[= ](\S+)", text)
-    for entries in re.findall(r"hydra\.searchpath=\[(.*?)\]", text):
+    own, rest = own_folder(arguments)
+    added = [str(own)] if own else []
+    for entries in re.findall(r"hydra\.searchpath=\[(.*?)\]", " ".join(rest)):
         added += [entry.strip("'\" ") for entry in entries.split(",")]
     return [*config_roots(), *(folder for entry in added for folder in _folder(entry))]
+
+
+def own_folder(arguments: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """The folder that a command line names by `--config-dir`, and its other words.
+
+    Raises:
+        UserError: See `benchmarks.settings.folders.check_own`.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    try:
+        options, rest = parser.parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise UserError(f"{error}: give a folder.") from None
+    if options.config_dir is not None:
+        check_own(options.config_dir)
+    return options.config_dir, rest
 
 
 def label(group: str, choices: Mapping[str, str], overrides: Sequence[str]) -> str:

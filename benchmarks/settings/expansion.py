@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from benchmarks.settings.choices import CONFIGS, check_overrides, explained
+from benchmarks.settings.choices import CONFIGS, check_overrides, explained, own_folder
 from benchmarks.settings.sweep import Asked, Composer
 from falip.errors import UserError
 
@@ -34,15 +32,8 @@ def expanded(commands: Iterable[Sequence[str]]) -> Iterator[list[Asked]]:
 
 def _with_folder(arguments: Sequence[str]) -> list[str]:
     """The arguments with `--config-dir DIR` as the override that Hydra's composing understands."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd")
-    options, rest = parser.parse_known_args(list(arguments))
-    if options.config_dir is None:
-        return rest
-    folder = Path(options.config_dir)
-    if not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: there is no such folder.")
-    return [f"hydra.searchpath=['file://{folder.resolve()}']", *rest]
+    folder, rest = own_folder(arguments)
+    return rest if folder is None else [f"hydra.searchpath=['file://{folder.resolve()}']", *rest]
 
 
 def _jobs(composer: Composer, arguments: list[str]) -> Sequence[Sequence[str]]:

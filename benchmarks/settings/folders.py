@@ -66,6 +66,25 @@ def config_roots() -> list[Path]:
     return [CONFIGS, *(package.folder for package in installed())]
 
 
+def check_own(folder: Path) -> None:
+    """Checks a folder of the user's own, which Hydra looks in last.
+
+    Raises:
+        UserError: If there is no such folder, or a file of it says something else than that of the same name in the project
+            or an installed package, which would be taken in its place without a word.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: there is no such folder.")
+    for group in GROUPS:
+        for name in names_in(folder, group):
+            mine, other = folder / group / f"{name}.yaml", file_of(group, name)
+            if other.is_file() and other.read_bytes() != mine.read_bytes():
+                holder = next((str(p) for p in installed() if other.is_relative_to(p.folder)), "falip itself")
+                raise UserError(
+                    f"{mine}: {holder} has a {group}={name} too, which is taken in its place. Rename your file."
+                )
+
+
 def names_in(folder: Path, group: str) -> list[str]:
     """The options of a group in a folder, nested ones with their own folder ("rec/refcoco")."""
     root = folder / group

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.settings.choices import GROUPS, check_overrides, config_folders, options
+from benchmarks.settings.choices import CONFIGS, GROUPS, check_overrides, config_folders, options
 from falip import UserError
 
 
@@ -56,3 +56,26 @@ def test_options_of_added_folders_count(tmp_path):
     with pytest.raises(UserError, match="sepia"):
         check_overrides(["prompt=sepia"])
     assert len(config_folders(["hydra.searchpath=[pkg://configs]"])) == 2
+
+
+def test_a_folder_of_ones_own_may_have_spaces_in_its_name_and_says_what_to_give(tmp_path):
+    folder = tmp_path / "my settings"
+    (folder / "prompt").mkdir(parents=True)
+    (folder / "prompt" / "sepia.yaml").write_text("_target_: sepia.Sepia\n")
+    for words in (["--config-dir", str(folder)], [f"--config-dir={folder}"], ["-cd", str(folder)]):
+        check_overrides(["prompt=sepia", *words])
+    with pytest.raises(UserError, match="expected one argument: give a folder"):
+        check_overrides(["prompt=plain", "--config-dir"])
+    with pytest.raises(UserError, match="there is no such folder"):
+        check_overrides(["prompt=plain", "--config-dir", str(tmp_path / "none")])
+
+
+def test_a_file_that_would_be_passed_over_for_one_of_the_project_is_refused(tmp_path):
+    (tmp_path / "prompt").mkdir()
+    own = tmp_path / "prompt" / "foveal.yaml"
+    own.write_bytes((CONFIGS / "prompt" / "foveal.yaml").read_bytes())
+    check_overrides(["prompt=foveal", "--config-dir", str(tmp_path)])
+    own.write_text("_target_: falip.Foveal\nalpha: 3.0\n")
+    with pytest.raises(UserError, match="falip itself has a prompt=foveal too") as caught:
+        check_overrides(["prompt=foveal", "--config-dir", str(tmp_path)])
+    assert str(own) in str(caught.value)
