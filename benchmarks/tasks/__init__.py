@@ -130,11 +130,11 @@ def decided(sample: Sample, query: Query, parts: np.ndarray, outside: int, decis
 def _target_share(sample: Sample, query: Query) -> float:
     """See `Record`."""
     (width, height), *others = (picture.image.size for picture in sample.pictures)
-    depth = sample.pictures[0].image.mode == "F"
     if query.targets:
         return max(map(area, (clip_box(box, (width, height)) for box in query.targets))) / (width * height)
     regions = [region for picture in sample.pictures for region in picture.regions]
-    if depth or query.label < 0 or others or (query.region is None and len(regions) > 1):
+    several = bool(others) or (query.region is None and len(regions) > 1)
+    if query.label < 0 or several or sample.pictures[0].image.mode == "F":
         return float("nan")
     region = regions[query.region or 0].clipped((width, height))
     if region.mask is None and len(region.boxes) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def begun(job: Job, recipe: Recipe, out: Path) -> tuple[Tuning | None, Path, dic
         return None, start, record
     features, _ = RunTexts(job.protocol, Plain(), []).embed(backbone, classes)
     texts = F.normalize(features.float(), dim=-1).detach().to(device)
-    return Tuning(backbone.model.float().eval(), texts, pictures, recipe, out, record), start, record
+    # A copy: a process loads a backbone once, and evaluates it too.
+    model = deepcopy(backbone.model).float().eval().requires_grad_(True)
+    return Tuning(model, texts, pictures, recipe, out, record), start, record
 
 
 def _trainable(backbone: Backbone) -> Path:
@@ -72,8 +75,6 @@ def _trainable(backbone: Backbone) -> Path:
         )
     if "image_size" in backbone.identity:
         raise UserError("Fine-tuning keeps the input size of the backbone: leave backbone.image_size out.")
-    for parameter in backbone.model.parameters():
-        parameter.requires_grad_(True)
     return folder
 
 

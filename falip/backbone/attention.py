@@ -61,7 +61,7 @@ class AttentionControl:
             inputs = LayerAttention(layer, own, attend, *self._reference(plain, output), self._tokens(heads.query))
             mine = self.intervention.change.attend(inputs)
         if seen and seen.heads is not None:
-            seen.heads[layer] = mine[:, :, 0]
+            seen.heads[layer] = mine[:, :, 0].clone()  # not to hold all tokens
         return torch.cat([mine, output])
 
     def _reference(self, plain: Heads, output: Tensor) -> tuple[Heads | None, Tensor | None]:

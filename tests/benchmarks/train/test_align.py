@@ -1,11 +1,10 @@
 """Fine-tuning from the command line to a run with the folder that it makes."""
 
 import json
-from functools import cached_property
 
 import pytest
 import torch
-from small_jobs import Job, small_job
+from small_jobs import small_job
 
 from benchmarks import align
 from benchmarks.train.branches import see
@@ -23,18 +22,10 @@ TASK = ("task=classification/shapes", "task.dataset.scenes=8")
 @pytest.fixture
 def tuning(clip_folder):
     def make(out, **changed):
-        job = small_job(clip_folder("small"), out, *TASK, kind=FreshJob)
+        job = small_job(clip_folder("small"), out, *TASK)
         return begun(job, Recipe(**{"steps": 4, "batch": 3, "learning_rate": 1e-3, **TERMS, **changed}), out)
 
     return make
-
-
-class FreshJob(Job):
-    """A job with a backbone that no other test has: training changes it in place."""
-
-    @cached_property
-    def backbones(self):
-        return [load_backbone(self.settings[0].name)]
 
 
 def _weights(tuning):
@@ -52,6 +43,15 @@ def test_stopped_at_any_step_it_goes_on_to_the_same_weights(tuning, tmp_path):
     mine, theirs = _weights(resumed), _weights(whole)
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     assert resumed.log == whole.log
+
+
+def test_the_backbone_that_it_starts_from_stays_as_it_is(clip_folder, tmp_path, photo):
+    job = small_job(clip_folder("small"), tmp_path, *TASK)
+    region = [Region.from_box(10, 10, 50, 50)]
+    before = job.backbones[0].encode_regions(photo, region, Plain())
+    training, _, _ = begun(job, Recipe(steps=2, batch=3, learning_rate=1e-2), tmp_path / "out")
+    assert training.run(said=lambda _: None)
+    assert torch.equal(job.backbones[0].encode_regions(photo, region, Plain()), before)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tuning, tmp_path):
