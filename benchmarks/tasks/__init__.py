@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.data.samples import Dataset, Picture, Query, Sample, SampleInfo
 from benchmarks.measure.decisions import Decision
 from benchmarks.records.record import Record
-from falip.regions import area, clip_box
+from falip.regions import ImageSize, Region, area, clip_box
 
 
 @dataclass(frozen=True)
@@ -128,18 +128,24 @@ def decided(sample: Sample, query: Query, parts: np.ndarray, outside: int, decis
 
 
 def _target_share(sample: Sample, query: Query) -> float:
-    """See `Record`."""
-    (width, height), *others = (picture.image.size for picture in sample.pictures)
-    if query.targets:
-        return max(map(area, (clip_box(box, (width, height)) for box in query.targets))) / (width * height)
-    regions = [region for picture in sample.pictures for region in picture.regions]
-    several = bool(others) or (query.region is None and len(regions) > 1)
-    if query.label < 0 or several or sample.pictures[0].image.mode == "F":
+    """See `Record`; a keypoint has no area."""
+    pictures = sample.pictures
+    regions = [region for picture in pictures for region in picture.regions]
+    several = len(pictures) > 1 or (query.region is None and len(regions) > 1)
+    if not query.targets and (query.label < 0 or several or pictures[0].image.mode == "F"):
         return float("nan")
-    region = regions[query.region or 0].clipped((width, height))
+    size = pictures[0].image.size
+    if query.targets:
+        share = max(area(clip_box(box, size)) for box in query.targets) / (size[0] * size[1])
+    else:
+        share = _share(regions[query.region or 0].clipped(size), size)
+    return share or float("nan")
+
+
+def _share(region: Region, size: ImageSize) -> float:
     if region.mask is None and len(region.boxes) == 1:
-        return area(region.box) / (width * height)
-    return float(region.pixels((width, height)).mean())
+        return area(region.box) / (size[0] * size[1])
+    return float(region.pixels(size).mean())
 
 
 def rows(scores: np.ndarray) -> tuple[tuple[float, ...], ...]:

@@ -128,3 +128,8 @@ def test_the_target_is_as_large_as_its_largest_gold_box_inside_the_picture():
     gold = [(0.0, 0.0, 10.0, 20.0), (60.0, 40.0, 140.0, 80.0)]
     large, small, none = decide(sample(HALF, gold, gold[:1], []), np.zeros((1, 2, 3)))
     assert (large.target_share, small.target_share) == (40 * 40 / 8000, 200 / 8000) and np.isnan(none.target_share)
+
+
+def test_a_point_has_no_size():
+    (record,) = decide(sample(HALF, [(5.0, 5.0, 5.0, 5.0)]), np.zeros((1, 2, 1)))
+    assert np.isnan(record.target_share)
