@@ -129,16 +129,15 @@ def decided(sample: Sample, query: Query, parts: np.ndarray, outside: int, decis
 
 def _target_share(sample: Sample, query: Query) -> float:
     """See `Record`; a keypoint has no area."""
-    pictures = sample.pictures
-    regions = [region for picture in pictures for region in picture.regions]
-    several = len(pictures) > 1 or (query.region is None and len(regions) > 1)
-    if not query.targets and (query.label < 0 or several or pictures[0].image.mode == "F"):
+    first, *others = sample.pictures
+    several = bool(others) or (query.region is None and len(first.regions) > 1)
+    if not query.targets and (query.label < 0 or several or first.image.mode == "F"):
         return float("nan")
-    size = pictures[0].image.size
+    size = first.image.size
     if query.targets:
         share = max(area(clip_box(box, size)) for box in query.targets) / (size[0] * size[1])
     else:
-        share = _share(regions[query.region or 0].clipped(size), size)
+        share = _share(first.regions[query.region or 0].clipped(size), size)
     return share or float("nan")
 
 
