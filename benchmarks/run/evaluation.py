@@ -1,8 +1,8 @@
 """The run loop: samples to views, views to scores, scores to records, batch by batch.
 
 One sample passes `Workshop.make` (drawn and prepared by a worker, perhaps in pieces), `Evaluation._encoded` (embeddings of
-a batch of pieces), `Evaluation._assembled` (the pieces of a sample together again) and `Evaluation._records` (scores under
-the texts of each run, and the task's decision).
+a batch of pieces), `Evaluation._assembled` (the pieces of a sample together again), `Evaluation._scored` (scores under the
+texts of each run) and, while the model sees the next batch, `Evaluation._saved` (the task's decisions, and their records).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,17 +21,16 @@ from torch import Tensor
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from benchmarks.data.samples import Sample, SampleInfo
 from benchmarks.records.record import Record, unscored
+from benchmarks.run.encoded import Encoded, Part, Scored, together
 from benchmarks.run.looking import Looked, with_attention
 from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Workshop
-from benchmarks.run.prefetch import ahead
+from benchmarks.run.prefetch import ahead, behind
 from benchmarks.run.runtime import Runtime
 from benchmarks.run.stages import timed
 from benchmarks.run.text import RunTexts
 from benchmarks.tasks import Combine, Task, Weighted, looked_at
 from falip.backbone import Backbone
-from falip.backbone.equal import first_equal
 from falip.errors import UserError
 from falip.prompts import Ensemble
 from falip.scoring import feature_scores
@@ -74,47 +72,6 @@ class VariantsFailedError(Exception):
         self.variants, self.reason = tuple(variants), reason
 
 
-class Part(NamedTuple):
-    """Some regions under all prompts, encoded by one backbone.
-
-    Attributes:
-        embeddings: See `Backbone.features`.
-        looked: Where attention is measured, what they attended to.
-    """
-
-    embeddings: Tensor
-    looked: Looked | None
-
-
-@dataclass(frozen=True, eq=False)
-class Encoded:
-    """A whole sample, encoded.
-
-    Attributes:
-        info: What the index says of it.
-        outside: Regions of it that the first backbone's crop does not see.
-        sample: The sample; None where it could not be loaded.
-        layout: Of the components; None without a sample.
-        embeddings: For each backbone `Backbone.features`, the regions of all its pictures in their order.
-        error: Why it could not be loaded, or "".
-        looked: Where attention is measured for each backbone what the regions' views attended to.
-    """
-
-    info: SampleInfo
-    outside: int
-    sample: Sample | None = None
-    layout: Layout | None = None
-    embeddings: tuple[Tensor, ...] = ()
-    error: str = ""
-    looked: tuple[Looked, ...] = ()
-
-    def names(self, rows: Sequence[int]) -> list[str]:
-        """Names of the rows of component scores: for several pictures one for each component and picture."""
-        assert self.sample and self.layout
-        names, views = [self.layout.names[row] for row in rows], len(self.sample.pictures)
-        return names if views == 1 else [f"{name}/view{view}" for name in names for view in range(views)]
-
-
 @dataclass
 class Evaluation:
     """One task under one prompt or several: all that is needed to turn samples into records.
@@ -124,8 +81,8 @@ class Evaluation:
 
     Attributes:
         clock: What seconds are read from: of the day, or of the processor.
-        seconds: Of each stage: those of the workers (decode, draw, prepare), summed over them, beside those of this thread
-            (wait, encode, text, decide, save; total).
+        seconds: Of each stage: of the workers (decode, draw, prepare), summed over them, of the thread behind the model
+            (decide, save), and of this one (wait, encode, text; total).
     """
 
     task: Task
@@ -159,12 +116,11 @@ class Evaluation:
         started, right, seen = self.clock(), 0, 0
         hidden = None if self.runtime.progress else True
         with logging_redirect_tqdm(), tqdm(total=total, desc=label, unit="query", disable=hidden) as bar:
-            for samples in self._assembled(self._batches(todo)):
-                for v in range(len(self.variants)):
-                    records = self._saved(v, samples)
-                    right += sum(record.correct for record in records)
-                    seen += sum(record.status == "scored" for record in records)
-                    bar.update(len(records))
+            scored = map(self._scored, self._assembled(self._batches(todo)))
+            for records in behind(self._saved, scored, self.runtime.workers > 0):
+                right += sum(record.correct for record in records)
+                seen += sum(record.status == "scored" for record in records)
+                bar.update(len(records))
                 bar.set_postfix(accuracy=f"{100 * right / max(seen, 1):.1f}")
         self.seconds["total_s"] = self.clock() - started  # pyright: ignore[reportArgumentType]
 
@@ -199,7 +155,7 @@ class Evaluation:
                 pieces.append(piece.without_pixels())
                 embedded.append(parts)
                 if piece.final:
-                    whole.append(_together(pieces, embedded))
+                    whole.append(together(pieces, embedded))
                     pieces, embedded = [], []
             yield whole
 
@@ -256,20 +212,21 @@ class Evaluation:
             return False
         return True
 
-    def _saved(self, v: int, samples: Sequence[Encoded]) -> list[Record]:
-        """The records of some samples under one variant, those that are new being saved."""
+    def _scored(self, samples: Sequence[Encoded]) -> list[list[Scored]]:
+        """For each variant what it makes of some samples, the texts embedded."""
+        return [[self._scores(one, v) for one in samples] for v in range(len(self.variants))]
+
+    def _saved(self, scored: Sequence[Sequence[Scored]]) -> list[Record]:
+        """The records of some samples under all variants, those that are new being saved."""
+        return [record for v, mine in enumerate(scored) for record in self._saved_one(v, mine)]
+
+    def _saved_one(self, v: int, scored: Sequence[Scored]) -> list[Record]:
         records: list[Record] = []
         names: list[str] = []
         try:
-            for one in samples:
-                if one.sample is None:
-                    records += unscored(one.info.id, one.info.queries, looked_at(self.task, one.info), one.error)
-                else:
-                    rows, combine = self._own(v, one)
-                    mine = self._records(one, self.variants[v], rows, combine)
-                    task = self.variants[v].task or self.task
-                    records += with_attention(mine, one.sample, task, one.looked, rows) if one.looked else mine
-                    names = one.names(rows)
+            for one in scored:
+                records += self._decided(v, one)
+                names = one.encoded.names(one.rows) if one.rows else names
             new = [record for record in records if record.group not in self.variants[v].done]
             with self._timed("save_s"):
                 if new:
@@ -277,6 +234,14 @@ class Evaluation:
         except Exception as error:
             raise VariantsFailedError([v], error) from error
         return records
+
+    def _decided(self, v: int, one: Scored) -> list[Record]:
+        found, task = one.encoded, self.variants[v].task or self.task
+        if found.sample is None or one.scores is None:
+            return unscored(found.info.id, found.info.queries, looked_at(self.task, found.info), found.error)
+        with self._timed("decide_s"):
+            records = task.decide(found.sample, one.scores, one.combine, found.outside)
+            return with_attention(records, found.sample, task, found.looked, one.rows) if found.looked else records
 
     def _own(self, v: int, one: Encoded) -> tuple[list[int], Combine]:
         """Rows of the components of a variant, and how their scores become one."""
@@ -291,54 +256,35 @@ class Evaluation:
         ]
         return rows, how if set(weights) == {1.0} else Weighted(how, tuple(weights))
 
-    def _records(self, one: Encoded, variant: Variant, rows: list[int], combine: Combine) -> list[Record]:
-        """Records of one sample under one prompt, its scores (components, regions, texts) summed over backbones.
+    def _scores(self, one: Encoded, v: int) -> Scored:
+        """The scores of one sample under one prompt, (components, regions, texts) summed over backbones.
 
         In released precision they are float16, and so are the sums.
         """
-        assert one.sample and one.layout
-        with self._timed("text_s"):
-            task, own = variant.task or self.task, self.task.texts(one.sample)
-            names, parts = task.texts(one.sample), []
-            for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
-                texts, subtracted = variant.texts.embed(backbone, names, own)
-                scorers = [one.layout.scorers[row] for row in rows]
-                parts.append(feature_scores(backbone, regions[rows], texts, subtracted, scorers))
-        scores = reduce(torch.add, parts)
-        if not scores.isfinite().all():
-            raise UserError(
-                f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting of "
-                "the prompt is beyond what its numbers can hold."
-            )
-        with self._timed("decide_s"):
-            return task.decide(one.sample, scores.numpy(), combine, one.outside)
+        if one.sample is None:
+            return Scored(one)
+        assert one.layout
+        try:
+            (rows, combine), variant = self._own(v, one), self.variants[v]
+            with self._timed("text_s"):
+                task, own = variant.task or self.task, self.task.texts(one.sample)
+                names, parts = task.texts(one.sample), []
+                for backbone, regions in zip(self.backbones, one.embeddings, strict=True):
+                    texts, subtracted = variant.texts.embed(backbone, names, own)
+                    scorers = [one.layout.scorers[row] for row in rows]
+                    parts.append(feature_scores(backbone, regions[rows], texts, subtracted, scorers))
+                scores = reduce(torch.add, parts)
+            if not scores.isfinite().all():
+                raise UserError(
+                    f"{one.info.id}: the scores are not finite numbers. The weights of the backbone hold NaN, or a setting "
+                    "of the prompt is beyond what its numbers can hold."
+                )
+        except Exception as error:
+            raise VariantsFailedError([v], error) from error
+        return Scored(one, rows, combine, scores.numpy())
 
     def _timed(self, stage: str) -> AbstractContextManager[None]:
         return timed(self.seconds, stage, self.clock)
-
-
-def _together(pieces: Sequence[Piece], embedded: Sequence[Sequence[Part]]) -> Encoded:
-    """One sample from all its pieces; where one of them could not be loaded, none counts.
-
-    Views that are equal get the same bits, also where they were encoded in two batches, so that ties are ties in any.
-    """
-    last = pieces[-1]
-    broken = next((piece for piece in pieces if piece.sample is None), None)
-    if broken:
-        return Encoded(last.info, 0, error=broken.error)
-    layout = next((piece.layout for piece in pieces if piece.layout), None)
-    parts = [(piece, embeddings) for piece, embeddings in zip(pieces, embedded, strict=True) if piece.views]
-    whole, looked = [], []
-    for b in range(len(parts[0][1])):
-        embeddings = torch.cat([one[b].embeddings for _, one in parts], dim=1)
-        looked.append([one[b].looked for _, one in parts])
-        views = [part for piece, _ in parts for part in piece.views[b]]
-        for c in range(len(embeddings)):
-            places = first_equal([key for part in views for key in (part.keys or ())[c]])
-            embeddings[c] = embeddings[c][places]
-        whole.append(embeddings)
-    joined = tuple(Looked.joined(one) for one in looked if None not in one)
-    return Encoded(last.info, last.outside, last.sample, layout, tuple(whole), looked=joined)
 
 
 def leaves(prompt: Prompt) -> list[Prompt]:
