@@ -117,12 +117,17 @@ class Evaluation:
         hidden = None if self.runtime.progress else True
         with logging_redirect_tqdm(), tqdm(total=total, desc=label, unit="query", disable=hidden) as bar:
             scored = map(self._scored, self._assembled(self._batches(todo)))
-            for records in behind(self._saved, scored, self.runtime.workers > 0):
+            for records in behind(self._saved, scored, self._waits_for_device):
                 right += sum(record.correct for record in records)
                 seen += sum(record.status == "scored" for record in records)
                 bar.update(len(records))
                 bar.set_postfix(accuracy=f"{100 * right / max(seen, 1):.1f}")
         self.seconds["total_s"] = self.clock() - started  # pyright: ignore[reportArgumentType]
+
+    @property
+    def _waits_for_device(self) -> bool:
+        """Whether this thread has time to spare beside the model; on a CPU the same cores do both."""
+        return self.runtime.workers > 0 and any(backbone.tower.device.type != "cpu" for backbone in self.backbones)
 
     def _batches(self, todo: Sequence[int]) -> Iterator[list[Piece]]:
         """Pieces of samples, together at least a batch of views, fewer at the end."""

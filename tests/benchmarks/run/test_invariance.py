@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_jobs import Job, assert_same_decisions, small_job
 
+from benchmarks.run.evaluation import Evaluation
+
 
 class Killed(Exception):
     """Stands for a kill."""
@@ -30,6 +32,14 @@ def killed_after(batches: int) -> type[Job]:
             super().save(records, components)
 
     return KilledJob
+
+
+@contextlib.contextmanager
+def deciding_behind(behind: bool):
+    """Decides in a thread behind the model, or not, whatever the device."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Evaluation, "_waits_for_device", behind)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +68,11 @@ def test_shards_batches_workers_kills_and_order_move_no_decision(data, reference
             f"runtime.sharing={data.draw(st.sampled_from(['exact', 'none']), 'sharing')}",
         ]
         kill = data.draw(st.none() | st.integers(0, 3), "killed after")
-        if kill is not None:
-            with contextlib.suppress(Killed):
-                small_job(clip_folder("small"), root, *options, kind=killed_after(kill)).execute()
-        small_job(clip_folder("small"), root, *options).execute()
+        with deciding_behind(data.draw(st.booleans(), "decided behind the model, as on a GPU")):
+            if kill is not None:
+                with contextlib.suppress(Killed):
+                    small_job(clip_folder("small"), root, *options, kind=killed_after(kill)).execute()
+            small_job(clip_folder("small"), root, *options).execute()
     one = small_job(clip_folder("small"), root, f"prompt={prompt}")
     assert one.folder.path.name == reference[prompt].folder.path.name
     info, expected = one.folder.info, reference[prompt].folder.info
@@ -71,13 +82,15 @@ def test_shards_batches_workers_kills_and_order_move_no_decision(data, reference
     assert_same_decisions(one.folder.frame(), reference[prompt].folder.frame())
 
 
-def test_the_same_batch_plan_gives_the_same_bytes(clip_folder, tmp_path):
+@pytest.mark.parametrize("behind", [True, False])
+def test_the_same_batch_plan_gives_the_same_bytes(clip_folder, tmp_path, behind):
     runs = [
         small_job(clip_folder("small"), tmp_path / f"workers-{n}", "runtime.batch_views=6", f"runtime.workers={n}")
         for n in (0, 3)
     ]
-    for run in runs:
-        run.execute()
+    runs[0].execute()
+    with deciding_behind(behind):
+        runs[1].execute()
     first, second = ([part.read_bytes() for part in run.folder.parts()] for run in runs)
     assert len(first) == 1 and first == second, "a finished shard has its records in one part"
     assert runs[0].folder.frame().equals(runs[1].folder.frame())
