@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -55,7 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(_help())
         return 0
     if name not in COMMANDS:
-        sys.stderr.write(f"error: there is no command {name!r}.\n\n{_help()}")
+        near = difflib.get_close_matches(name, COMMANDS, 1) or [known for known in COMMANDS if known.startswith(f"{name} ")]
+        hint = f" Did you mean falip {near[0]}?" if near else ""
+        sys.stderr.write(f"error: there is no command {name!r}.{hint}\n\n{_help()}")
         return 2
     _own_modules_last()
     return importlib.import_module(COMMANDS[name].module).main(arguments)

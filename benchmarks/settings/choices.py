@@ -91,13 +91,19 @@ def explained(error: Exception, arguments: Sequence[str], compose: Callable[[Seq
     lacking = re.search(r"Missing mandatory value.*full_key: (\S+)", message, re.DOTALL)
     if lacking:
         return f"{lacking[1]} must be given: add {lacking[1]}=... to the command line."
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{several[1]} has several values, which are a sweep: falip sweep {several[1]} ..."
+    if bare := re.search(r"Error parsing override '([^']+)'\s+missing EQUAL", message):
+        return (
+            f"{bare[1]!r} is no setting. Settings are NAME=VALUE, such as prompt=foveal; `falip list` shows what to choose."
+        )
     unknown = re.search(r"Could not override '([^']+)'", message)
     if not unknown or unknown[1] in GROUPS:
         return message
     known = _settings(arguments, compose or _composed)
-    near = difflib.get_close_matches(unknown[1], known, 1)
+    near = difflib.get_close_matches(unknown[1], [*GROUPS, *known], 1)
     parent = unknown[1].rpartition(".")[0]
-    beside = [name for name in known if name.rpartition(".")[0] == parent]
+    beside = [*([] if parent else GROUPS), *(name for name in known if name.rpartition(".")[0] == parent)]
     if not near and not beside:
         return message
     hint = f" Did you mean {near[0]}?" if near else ""

@@ -32,7 +32,7 @@ def test_help_lists_every_command(capsys):
 
 def test_an_unknown_command_is_named(capsys):
     assert console.main(["tabels"]) == 2
-    assert "there is no command 'tabels'" in capsys.readouterr().err
+    assert "there is no command 'tabels'. Did you mean falip tables?" in capsys.readouterr().err
 
 
 def test_a_command_of_two_words_gets_what_follows_both(capsys):
@@ -45,7 +45,7 @@ def test_a_command_of_two_words_gets_what_follows_both(capsys):
 @pytest.mark.parametrize("words", [["train"], ["train", "tune"]])
 def test_a_training_needs_its_method(words, capsys):
     assert console.main(words) == 2
-    assert "there is no command 'train'" in capsys.readouterr().err
+    assert "there is no command 'train'. Did you mean falip train align?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name in console.COMMANDS if name not in ("run", "sweep")])

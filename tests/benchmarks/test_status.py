@@ -34,8 +34,13 @@ def test_a_broken_folder_is_listed_and_does_not_hide_the_others(tmp_path, capsys
 
 
 def test_no_runs_is_an_answer(tmp_path, capsys):
-    assert main(["--runs", str(tmp_path / "nowhere")]) == 0
+    assert main(["--runs", str(tmp_path)]) == 0
     assert "no runs under" in capsys.readouterr().out
+
+
+def test_a_misspelt_folder_is_no_answer(tmp_path, capsys):
+    assert main(["--runs", str(tmp_path / "nowhere")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_missing_runs_of_an_experiment_are_listed_by_what_they_are(tmp_path, capsys):

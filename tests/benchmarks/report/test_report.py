@@ -150,6 +150,8 @@ def test_no_finished_runs_are_one_message_and_status_2(tmp_path, capsys):
     write_run(tmp_path, "aaaa00000000", [], expected=3)
     assert main([str(tmp_path)]) == 2
     assert "1 unfinished" in capsys.readouterr().err
+    assert main(["--runs", str(tmp_path)]) == 2
+    assert "1 unfinished" in capsys.readouterr().err
     assert main([str(tmp_path / "none")]) == 2
 
 
