@@ -126,6 +126,14 @@ def test_list_gives_each_choice_its_meaning(capsys):
             assert any(line.split()[:1] == [name] and len(line.split()) > 1 for line in said), name
 
 
+def test_list_has_the_commands_of_a_choice_below_its_meaning(capsys):
+    assert console.main(["list", "tasks"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    (place,) = [i for i, line in enumerate(said) if line.split()[:1] == ["rec/csv"]]
+    assert said[place].endswith("a table of candidate boxes and a table of expressions.")
+    assert said[place + 1].strip().startswith("falip run task=rec/csv ") and "target: id" in said[place + 3]
+
+
 def test_list_refuses_a_folder_that_is_not_there(capsys):
     assert console.main(["list", "prompts", "--config-dir", "nowhere"]) == 2
     assert "--config-dir nowhere" in capsys.readouterr().err
