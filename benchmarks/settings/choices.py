@@ -32,6 +32,24 @@ def backbone_names(option: str) -> list[str]:
     return [str(member.name) for member in _members(option)]
 
 
+def weights_of(name: str) -> tuple[str, str | None]:
+    """What `falip.load_backbone` takes for a name: that of a backbone option, a hub id or a folder.
+
+    Returns:
+        Hub id or folder, and the revision of an option.
+
+    Raises:
+        UserError: If it is an option that is more than one plain backbone.
+    """
+    if name not in options("backbone"):
+        return name, None
+    members = _members(name)
+    if len(members) > 1 or takes_alpha_weights(name):
+        loaded = " and ".join(backbone_names(name))
+        raise UserError(f"--backbone {name} loads {loaded} in a way of its own. Give a plain backbone, such as vit_b16.")
+    return str(members[0].name), members[0].get("revision")
+
+
 def takes_alpha_weights(option: str) -> bool:
     """Whether a backbone option has a file of Alpha-CLIP's weights."""
     settings: list[Any] = [OmegaConf.to_container(member) for member in _members(option)]  # not resolved: no data root yet
