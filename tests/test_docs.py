@@ -1,5 +1,6 @@
 """The documentation: it builds without a broken link, and what it prints runs as printed."""
 
+import json
 import os
 import re
 import subprocess
@@ -107,6 +108,26 @@ def test_tables_of_ones_own_run_with_four_commands(shell):
         run(line)
     table = (folder / "results" / "tables").glob("*.md")
     assert all("ublished" not in path.read_text() for path in table)
+
+
+@pytest.mark.slow
+def test_a_data_set_of_ones_own_class_runs_and_passes_lint_as_printed(shell):
+    folder, run = shell
+    from PIL import Image
+
+    page = ROOT / "docs" / "own_data.md"
+    (code,), (task,) = blocks(page, "python"), blocks(page, "yaml")
+    (folder / "birds.py").write_text(code)
+    (folder / "my" / "task" / "classification").mkdir(parents=True)
+    (folder / "my" / "task" / "classification" / "birds.yaml").write_text(task)
+    rows = [{"image": f"{bird}.png", "box": [10, 10, 60, 70], "bird": bird} for bird in ("wren", "robin")]
+    (folder / "birds.json").write_text(json.dumps(rows))
+    for row in rows:
+        Image.new("RGB", (90, 80), "red").save(folder / row["image"])
+    run(f"{sys.executable} -m ruff check --isolated --select E,F --line-length 124 birds.py")
+    run("falip validate --config-dir my task=classification/birds")
+    run("falip run --config-dir my task=classification/birds")
+    assert "2 of 2" in run("falip status")
 
 
 @pytest.mark.slow
