@@ -26,7 +26,9 @@ from falip.errors import UserError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the accuracy of each run and of all combined; 2 if the user must mend something."""
-    parser = argparse.ArgumentParser(prog="falip recombine", description="Combines finished runs.")
+    parser = argparse.ArgumentParser(
+        prog="falip recombine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", help="folders or ids of finished runs on the same queries")
     parser.add_argument("--how", default="sum", help="sum or max of their scores (%(default)s)")
     parser.add_argument(

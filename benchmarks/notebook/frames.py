@@ -29,9 +29,9 @@ def runs(folder: str | Path = "results/runs") -> pd.DataFrame:
         folder: Of runs, or one run's own, or its id.
 
     Returns:
-        Columns: task, split, proposals, backbone, prompt, text; `prompt.alpha` and so on, one for each parameter that a
-        prompt has; state, accuracy with its 95 % interval (low, high) and other metrics as shares, None where unfinished;
-        counts; run_id and path.
+        A frame with the columns task, split, proposals, backbone, prompt, text; `prompt.alpha` and so on, one for each
+        parameter that a prompt has; state, accuracy with its 95 % interval (low, high) and other metrics as shares, None
+        where unfinished; counts; run_id and path.
 
     Raises:
         UserError: If there is no such folder.
