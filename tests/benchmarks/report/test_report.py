@@ -252,7 +252,7 @@ def test_attention_says_what_it_does_from_the_start_and_goes_on_without_model(wr
     runs = write_scenes("bbbb00000000")
 
     def absent(name, **_):
-        assert "attention of 6 samples under 2 methods" in caplog.text
+        assert "attention of 6 pairs of a sample and a method, of 2 methods" in caplog.text
         raise UserError(f"there is no model {name}")
 
     monkeypatch.setattr("falip.load_backbone", absent)
