@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 640.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 12.0, 48.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 24.0, 12.0, 48.0
 LINE_HEIGHT = 256.0
 BELOW = 8.0  # room for a mark at the lowest value, above the names of the categories
 ROW = 24.0
