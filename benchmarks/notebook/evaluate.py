@@ -45,7 +45,7 @@ def evaluate(
         results: Where runs are kept.
 
     Returns:
-        A row for each prompt, in the order given; see `benchmarks.notebook.frames.runs`.
+        A row for each prompt, in the order given; with the columns of `falip.runs`.
 
     Raises:
         UserError: If a name or setting has no meaning, or a run failed; the others are kept all the same.

@@ -48,7 +48,7 @@ def records(source: Source = "results/runs") -> pd.DataFrame:
     """All decisions of finished runs, a row for each query and run.
 
     Args:
-        source: Which runs.
+        source: A run's id, a folder of one or of many, several of these, or what `runs` or `evaluate` returned, or a row.
 
     Returns:
         The fields of `benchmarks.records.record.Record`, and for each run its labels (that of its text as run_text), the

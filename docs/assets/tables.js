@@ -2,6 +2,6 @@
 document.querySelectorAll(".md-typeset table").forEach((table) => {
   const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent);
   table.querySelectorAll("tbody tr").forEach((row) =>
-    [...row.cells].forEach((cell, i) => cell.setAttribute("data-column", names[i] || "")),
+    [...row.cells].forEach((cell, i) => cell.setAttribute(cell.textContent.trim() ? "data-column" : "data-empty", names[i] || "")),
   );
 });
