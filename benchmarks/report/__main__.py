@@ -63,8 +63,9 @@ def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
     choice = usable(runs, allow_subset=True, damaged=damaged)
     if not choice.runs:
         where = ", ".join(map(str, places))
+        wanted = f" of the experiment {arguments.experiment}" if arguments.experiment else ""
         raise UserError(
-            f"There are no finished runs under {where} ({len(choice.unfinished)} unfinished, "
+            f"There are no finished runs{wanted} under {where} ({len(choice.unfinished)} unfinished, "
             f"{len(choice.damaged)} damaged). Make some with: "
             "falip run task=rec/shapes prompt=foveal"
         )
