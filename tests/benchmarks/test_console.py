@@ -30,6 +30,11 @@ def test_help_lists_every_command(capsys):
     assert all(f"  {name} " in said for name in console.COMMANDS)
 
 
+def test_the_version_is_told(capsys):
+    assert console.main(["--version"]) == 0
+    assert re.fullmatch(r"falip \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_an_unknown_command_is_named(capsys):
     assert console.main(["tabels"]) == 2
     assert "there is no command 'tabels'. Did you mean falip tables?" in capsys.readouterr().err
