@@ -121,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
     none = f"no runs under {root}: start one with falip run task=rec/shapes prompt=foveal"
     sys.stdout.write((render(rows) if rows else none) + "\n")
     damaged = sum(row.state == DAMAGED for row in rows)
+    if any(row.state == FAILED for row in rows):
+        sys.stderr.write(f"what failed is done by giving its command again; deleting its folder under {root} forgets it\n")
     if damaged:
         sys.stderr.write(f"warning: {damaged} damaged, and left out of tables and reports; the list says why\n")
     return 0
