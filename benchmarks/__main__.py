@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -58,6 +59,7 @@ def main(argv: Sequence[str] | None = None, program: str = "falip run") -> int:
         argv: Options and overrides, in any order; those of the process if None.
         program: What the help calls the command.
     """
+    logging.getLogger("huggingface_hub").propagate = False  # it prints its own lines, which Hydra would print again
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that exceptions come through to this function
     # Options first: argparse takes none between overrides.
     given = sys.argv[1:] if argv is None else argv

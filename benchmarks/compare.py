@@ -1,6 +1,7 @@
 """Two finished runs on the same samples, pair by pair: the difference with its interval, and what each alone got right.
 
     falip compare results/runs/rec/shapes/test/tiny/{foveal,plain}/*
+    falip compare c3209bf803c8 c48cd65be57d      by their ids under results/runs, which falip status lists
 
 needs no model, and no data.
 """
@@ -22,8 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="falip compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("first", type=Path, help="folder of a finished run")
-    parser.add_argument("second", type=Path, help="folder of another one on the same queries")
+    parser.add_argument("first", help="folder or id of a finished run")
+    parser.add_argument("second", help="folder or id of another one on the same queries")
     parser.add_argument("--differing", type=Path, metavar="CSV", help="write the queries that only one of them has right")
     arguments = parser.parse_args(argv)
     try:
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     sys.stdout.write(f"{found}\n")
+    if arguments.differing:
+        sys.stderr.write(f"wrote {arguments.differing}: {len(found.differing)} queries\n")
     return 0
 
 

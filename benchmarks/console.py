@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 
@@ -54,8 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name in ("-h", "--help", "help"):
         sys.stdout.write(_help())
         return 0
+    if name in ("-V", "--version"):
+        sys.stdout.write(f"falip {version('falip')}\n")
+        return 0
     if name not in COMMANDS:
-        sys.stderr.write(f"error: there is no command {name!r}.\n\n{_help()}")
+        near = difflib.get_close_matches(name, COMMANDS, 1) or [known for known in COMMANDS if known.startswith(f"{name} ")]
+        hint = f" Did you mean falip {near[0]}?" if near else ""
+        sys.stderr.write(f"error: there is no command {name!r}.{hint}\n\n{_help()}")
         return 2
     _own_modules_last()
     return importlib.import_module(COMMANDS[name].module).main(arguments)
@@ -68,7 +75,7 @@ def _help() -> str:
         "usage: falip COMMAND ...\n\n"
         "A reproducible harness for visual prompting of CLIP. Runs and tables go below results/ of the current folder.\n\n"
         f"{listed}\n\n"
-        "`falip COMMAND --help` says more of each.\n"
+        "`falip COMMAND --help` says more of each; `falip --version` names this one.\n"
     )
 
 

@@ -34,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="falip export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("runs", nargs="?", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="RUNS", help="the same as --runs RUNS")
+    parser.add_argument("--runs", type=Path, help="folder of runs (results/runs)")
     parser.add_argument("--out", type=Path, default=Path("results/export"), help="folder (%(default)s)")
     parser.add_argument("--formats", default="lm_eval,eee", help=f"some of {','.join(FORMATS)} (%(default)s)")
     parser.add_argument("--allow-subset", action="store_true", help="take runs on subsets too")
@@ -48,13 +49,16 @@ def _files(arguments: argparse.Namespace) -> dict[Path, str]:
     names = [name.strip() for name in arguments.formats.split(",") if name.strip()]
     if not names or set(names) - set(FORMATS):
         raise UserError(f"--formats {arguments.formats!r}: choose some of {', '.join(FORMATS)}, separated by commas")
-    if not arguments.runs.is_dir():
-        raise UserError(f"There is no folder {arguments.runs}. Give a run's folder, or the folder that holds runs.")
-    found = find(arguments.runs)
+    if arguments.runs and arguments.folder:
+        raise UserError(f"--runs {arguments.runs} and {arguments.folder}: give one folder.")
+    root = arguments.runs or arguments.folder or Path("results/runs")
+    if not root.is_dir():
+        raise UserError(f"There is no folder {root}. Give a run's folder, or the folder that holds runs.")
+    found = find(root)
     choice = usable(found.runs, arguments.allow_subset, found.damaged)
     if not choice.runs:
         subsets = f"; {len(choice.subsets)} on subsets need --allow-subset" if choice.subsets else ""
-        raise UserError(f"There are no finished runs under {arguments.runs}{subsets}. `falip status` says what is there.")
+        raise UserError(f"There are no finished runs under {root}{subsets}. `falip status` says what is there.")
     source = Source(arguments.organization, arguments.hub_dataset, arguments.hub_task)
     return {path: text for run in choice.runs for name in names for path, text in FORMATS[name](run, source).items()}
 

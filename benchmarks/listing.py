@@ -6,12 +6,14 @@ import argparse
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from benchmarks.settings.choices import GROUPS, options
 from benchmarks.settings.folders import check_own, config_roots
 from falip.errors import UserError
 
+_INDENT = "   "
 KINDS = {f"{group}s": group for group in GROUPS}
 
 
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def lines(kind: str, folders: Sequence[Path]) -> Iterator[str]:
-    """A heading, and a line for each choice.
+    """A heading, and a line for each choice, with the commands that its file begins with below it.
 
     Args:
         kind: One of `KINDS`.
@@ -50,18 +52,23 @@ def lines(kind: str, folders: Sequence[Path]) -> Iterator[str]:
     width = max(map(len, names), default=0)
     yield f"{kind} ({'+' if group == 'experiment' else ''}{group}=NAME)"
     for name in names:
-        yield f"  {name:{width}}  {meaning(next(path for path in _files(group, name, folders)))}".rstrip()
+        sentence, commands = meaning(next(path for path in _files(group, name, folders)))
+        yield f"  {name:{width}}  {sentence}".rstrip()
+        yield from (f"  {'':{width}}    {command}" for command in commands)
 
 
-def meaning(file: Path) -> str:
-    """The first sentence of the comment at the top of a configuration file; "" where there is none."""
-    words = []
-    for line in file.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        if not line.startswith("# @package"):
-            words.append(line.lstrip("# ").strip())
-    return _first_sentence(" ".join(words))
+def meaning(file: Path) -> tuple[str, list[str]]:
+    """What a configuration file says of itself at its top.
+
+    Returns:
+        The first sentence of its comment, "" where there is none; and the first lines there that are indented.
+    """
+    written = file.read_text(encoding="utf-8").splitlines()
+    lines = [line[1:] for line in takewhile(lambda line: line.startswith("#"), written)]
+    comment = [line for line in lines if not line.startswith(" @package")]
+    words = list(takewhile(lambda line: not line.startswith(_INDENT), comment))
+    commands = takewhile(lambda line: line.startswith(_INDENT), comment[len(words) :])
+    return _first_sentence(" ".join(line.strip() for line in words)), [line.removeprefix(_INDENT) for line in commands]
 
 
 def _first_sentence(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.settings.building import build
-from benchmarks.settings.choices import options
+from benchmarks.settings.choices import options, weights_of
 from benchmarks.settings.expansion import expanded
 from benchmarks.settings.folders import check_own, config_roots
 from falip.__main__ import main as look
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _configured(folder: Path | None) -> MorePrompts:
-    """The prompts of the configurations, and of those in a folder.
+    """The prompts of the configurations, and of those in a folder, and their backbones.
 
     Raises:
         UserError: If there is no such folder.
@@ -34,7 +34,7 @@ def _configured(folder: Path | None) -> MorePrompts:
         ((job,),) = expanded([[*given, f"prompt={name}"]])
         return build(job.settings["prompt"], "prompt")
 
-    return MorePrompts(options("prompt", [*config_roots(), *([folder] if folder else [])]), made)
+    return MorePrompts(options("prompt", [*config_roots(), *([folder] if folder else [])]), made, weights_of)
 
 
 if __name__ == "__main__":

@@ -14,20 +14,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.measure.formats import accuracy, percent
 from benchmarks.measure.metrics import metrics_for, scored
 from benchmarks.measure.recombination import SEARCHED, combine, component_weights, view_scores, weight_views
 from benchmarks.measure.run_weights import search_run_weights
+from benchmarks.notebook.frames import folder_of
 from benchmarks.records.run import Run, read_run
 from falip.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the accuracy of each run and of all combined; 2 if the user must mend something."""
-    parser = argparse.ArgumentParser(prog="falip recombine", description="Combines finished runs.")
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs on the same queries")
+    parser = argparse.ArgumentParser(
+        prog="falip recombine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+", help="folders or ids of finished runs on the same queries")
     parser.add_argument("--how", default="sum", help="sum or max of their scores (%(default)s)")
     parser.add_argument(
         "--relations", choices=("on", "off"), help="whether relations decide in runs of text=relations (as they did there)"
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         weights = _weights(arguments.weights, "--weights", "one for each run")
         view_weights = _weights(arguments.view_weights, "--view-weights", "one for each depth map")
-        runs = [read_run(folder) for folder in arguments.runs]
+        runs = [read_run(folder_of(named)) for named in arguments.runs]
         unfinished = [str(run.path) for run in runs if not run.finished]
         if unfinished:
             raise UserError(

@@ -30,6 +30,7 @@ labels, which needs neither data nor a model. A run that is complete under the s
 weights, data or code have changed since: runtime.dry_run=true works out each run's identity and says what would be done.
 """
 DAMAGED, MISSING = "damaged", "missing"
+RUNS = Path("results/runs")
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     root = arguments.runs
     try:
+        if root != RUNS and not root.is_dir():
+            raise UserError(f"there is no folder {root}. Runs lie in results/runs of the folder where they were made.")
         expected = _expected(arguments)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -118,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
     none = f"no runs under {root}: start one with falip run task=rec/shapes prompt=foveal"
     sys.stdout.write((render(rows) if rows else none) + "\n")
     damaged = sum(row.state == DAMAGED for row in rows)
+    if any(row.state == FAILED for row in rows):
+        sys.stderr.write(f"what failed is done by giving its command again; deleting its folder under {root} forgets it\n")
     if damaged:
         sys.stderr.write(f"warning: {damaged} damaged, and left out of tables and reports; the list says why\n")
     return 0
@@ -129,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=_DESCRIPTION,
     )
-    parser.add_argument("--runs", type=Path, default=Path("results/runs"), help="folder of runs (%(default)s)")
+    parser.add_argument("--runs", type=Path, default=RUNS, help="folder of runs (%(default)s)")
     parser.add_argument("--experiment", help="only the runs of this experiment, missing ones too")
     parser.add_argument("--reproduce", action="store_true", help="only the runs of make reproduce, missing ones too")
     parser.add_argument("--tables", default="all", help="with --reproduce: only these tables")

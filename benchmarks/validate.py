@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         jobs = [Job(job, tasks) for job in asked]
         if arguments.out and len(tasks) > 1:
             raise UserError(f"--out {arguments.out}: there are {len(tasks)} tasks. Leave it away, or choose one task.")
-        sys.stdout.write(
-            f"{len(jobs)} {'job composes' if len(jobs) == 1 else 'jobs compose'}, each with a prompt that can be built\n"
-        )
+        sys.stdout.write(f"the settings are sound: {_counted(len(jobs), 'run')}\n")
         return max(_examined(task, arguments.samples, arguments.out) for task in tasks.values())
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -75,11 +73,12 @@ def _places(count: int, wanted: int | None, among: Sequence[int] | None = None) 
 def _report(task: Task, found: Survey) -> Iterator[str]:
     every = len(task.dataset.index)
     part = f" (of {every})" if found.samples < every else ""
-    counts = f"{found.samples} samples{part}, {found.queries} queries, {found.regions} regions"
+    counts = f"{_counted(found.samples, 'sample')}{part}, {_queries(found.queries)}, {_counted(found.regions, 'region')}"
     yield f"{task.name}, split {task.split}: {counts}"
     if found.labels:
         rare, common = min(found.labels.values()), max(found.labels.values())
-        yield f"  {len(found.labels)} of {len(task.dataset.class_names)} classes have {rare} to {common} queries"
+        each = _queries(common) if rare == common else f"{rare} to {_queries(common)}"
+        yield f"  {len(found.labels)} of {_counted(len(task.dataset.class_names), 'class', 'classes')} have {each} each"
     for name, ids in (
         ("classes without a query", found.unused),
         ("ids that are there twice", found.doubled),
@@ -92,6 +91,14 @@ def _report(task: Task, found: Survey) -> Iterator[str]:
         yield from (f"    {name}: {reason}" for name, reason in list(found.unread.items())[:_LISTED])
         if len(found.unread) > _LISTED:
             yield f"    and {len(found.unread) - _LISTED} more"
+
+
+def _counted(count: int, word: str, words: str | None = None) -> str:
+    return f"{count} {word if count == 1 else words or word + 's'}"
+
+
+def _queries(count: int) -> str:
+    return _counted(count, "query", "queries")
 
 
 def _some(names: Sequence[str]) -> str:

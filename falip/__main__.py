@@ -93,8 +93,10 @@ def _parser(program: str, more: bool) -> argparse.ArgumentParser:
         parser.add_argument("--config-dir", type=Path, help="a folder of your own, whose prompt/*.yaml are prompts too")
     parser.add_argument(
         "--backbone",
-        help="tiny (embedded), a hub id such as openai/clip-vit-base-patch16, or a folder (the best CLIP of OpenAI in the "
-        "hub's cache, else tiny)",
+        help="tiny (embedded), "
+        + ("another of `falip list backbones`, " if more else "")
+        + "a hub id such as openai/clip-vit-base-patch16, or a folder (the best CLIP of OpenAI in the hub's cache, else "
+        "tiny)",
     )
     parser.add_argument("--out", type=Path, help="write the page here (.png, .pdf, .svg), and more as NAME-2 and so on")
     parser.add_argument("--heads", action="store_true", help="draw each head, which a page of one block does by itself")
@@ -143,20 +145,22 @@ def _run(arguments: argparse.Namespace, more: MorePrompts | None) -> None:
     if not arguments.sigma > 0:
         raise UserError(f"--sigma {arguments.sigma}: give a number above 0.")
     prompts = read_prompts(arguments.prompt, Foveal(arguments.alpha, arguments.sigma, arguments.layers), more)
-    backbone, name = _backbone(arguments)
+    backbone, name = _backbone(arguments, more)
     scored = scores_of(backbone, name, image, regions, prompts, arguments.text, printable(str(arguments.image)))
     sys.stdout.write((json.dumps(scored.json(), indent=1, ensure_ascii=False) if arguments.json else scored.text()) + "\n")
     if arguments.out:
         _draw(arguments, backbone, image, list(regions.values()), prompts, scored)
 
 
-def _backbone(arguments: argparse.Namespace) -> tuple[Backbone, str]:
+def _backbone(arguments: argparse.Namespace, more: MorePrompts | None) -> tuple[Backbone, str]:
     """The backbone that is named, or the best that is here, and what it is called; its limits are warned of."""
     from falip.backbone import load_backbone
     from falip.picture.backbones import best_here, warnings
 
-    name, revision = (arguments.backbone, None) if arguments.backbone else best_here()
-    if not arguments.backbone:
+    if arguments.backbone:
+        name, revision = more.weights(arguments.backbone) if more else (arguments.backbone, None)
+    else:
+        name, revision = best_here()
         sys.stderr.write(f"backbone: {name}, the best that is here; --backbone names another\n")
     backbone = load_backbone(name, revision=revision)
     for words in warnings(backbone, arguments.text):

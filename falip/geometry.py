@@ -140,7 +140,7 @@ class Geometry:
         lies on a patch border takes in the patch before it (FALIP executor.py, lines 51 to 66).
 
         Returns:
-            int (boxes, 4): first column, first row, last column, last row, all inclusive.
+            First column, first row, last column and last row of each, all inclusive: int (boxes, 4).
         """
         return np.maximum(np.ceil(self.to_input(boxes, image_size) / self.patch_size), 1).astype(np.int64) - 1
 

@@ -100,6 +100,9 @@ def find_weights(name: str, revision: str | None = None, hash_file: Callable[[Pa
     Raises:
         UserError: If it looks like a path and there is no such folder, or the folder holds no model.
     """
+    if not isinstance(name, str | Path):
+        raise UserError(f"{name!r} names no backbone. Give tiny, a folder or a hub id, as text.")
+    name = str(name)
     folder = TINY_FOLDER if name == TINY else Path(name).expanduser()
     if folder.is_dir():
         layouts(folder)
@@ -110,7 +113,8 @@ def find_weights(name: str, revision: str | None = None, hash_file: Callable[[Pa
         raise UserError(
             f"There is no backbone {name!r}: no such folder, and not a hub id. Give tiny (the embedded model), a "
             f"folder with config.json and model.safetensors, or {OPEN_CLIP_CONFIG} and open_clip_model.safetensors, or a "
-            "hub id such as openai/clip-vit-base-patch16 or timm/resnet50_clip.openai."
+            "hub id such as openai/clip-vit-base-patch16 or timm/resnet50_clip.openai; `falip backbones` has the hub id of "
+            "each configuration."
         )
     return Weights(name, None, _commit(name, revision))
 

@@ -22,7 +22,7 @@ from scripts import masks
 _DESCRIPTION = """\
 Fetch the data sets and weights of the benchmark, and say what is there.
 
-  falip data check                        what is there, and what each table still lacks
+  falip data check                        what is there, and what FALIP's tables still lack
   falip data refcoco --splits testA testB annotations, detections and the images of two splits
   falip data cub --dry-run                where it would come from, its size and licence
   falip data masks --help                 masks of detections, made with SAM

@@ -1,12 +1,17 @@
 """The documentation: it builds without a broken link, and what it prints runs as printed."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from chromium import Page, executable
 
 ROOT = Path(__file__).parent.parent
 FALIP = "import sys; from benchmarks.console import main; sys.exit(main(sys.argv[1:]))"
@@ -41,14 +46,63 @@ def shell(tmp_path):
     return folder, run
 
 
-@pytest.mark.slow
-def test_the_site_builds_without_a_broken_link(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The built site; a broken link ends the building."""
     pytest.importorskip("mkdocs", reason="pip install 'falip[docs]' builds the site")
     pytest.importorskip("material", reason="pip install 'falip[docs]' builds the site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "load_backbone" in (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
+    return folder
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files and logs nothing."""
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Where the site is served, since a browser lets no page of a folder search it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_broken_link(site):
+    assert "load_backbone" in (site / "api" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(executable() is None, reason="no Chromium here: apt-get install chromium")
+def test_every_page_of_the_site_fits_every_window_in_light_and_dark(site, address, tmp_path):
+    pages = [page.parent.relative_to(site).as_posix() for page in site.rglob("index.html")]
+    assert len(pages) > 9
+    papers = {"light": set(), "dark": set()}
+    tab = Page(tmp_path / "profile")
+    try:
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source="localStorage.clear()")
+        for scheme in papers:
+            for width in (400, 800, 1400):
+                tab.resize(width, 900, scheme)
+                for page in pages:
+                    tab.open(f"{address}/" if page == "." else f"{address}/{page}/")
+                    assert tab.run("document.documentElement.scrollWidth") <= width, (page, width)
+                    papers[scheme].add(tab.run("getComputedStyle(document.body).backgroundColor"))
+        tab.resize(400, 900)
+        tab.open(f"{address}/settings/")
+        names = tab.run("[...document.querySelectorAll('tbody tr:first-child td')].map((td) => td.dataset.column)")
+        assert names[:3] == ["point", "setting", "default, and why"]
+        assert tab.run("getComputedStyle(document.querySelector('tbody td')).display") == "block"
+        assert tab.errors == [] and len(papers["light"]) == len(papers["dark"]) == 1 < len(papers["light"] | papers["dark"])
+    finally:
+        tab.close()
 
 
 @pytest.mark.slow
@@ -107,6 +161,26 @@ def test_tables_of_ones_own_run_with_four_commands(shell):
         run(line)
     table = (folder / "results" / "tables").glob("*.md")
     assert all("ublished" not in path.read_text() for path in table)
+
+
+@pytest.mark.slow
+def test_a_data_set_of_ones_own_class_runs_and_passes_lint_as_printed(shell):
+    folder, run = shell
+    from PIL import Image
+
+    page = ROOT / "docs" / "own_data.md"
+    (code,), (task,) = blocks(page, "python"), blocks(page, "yaml")
+    (folder / "birds.py").write_text(code)
+    (folder / "my" / "task" / "classification").mkdir(parents=True)
+    (folder / "my" / "task" / "classification" / "birds.yaml").write_text(task)
+    rows = [{"image": f"{bird}.png", "box": [10, 10, 60, 70], "bird": bird} for bird in ("wren", "robin")]
+    (folder / "birds.json").write_text(json.dumps(rows))
+    for row in rows:
+        Image.new("RGB", (90, 80), "red").save(folder / row["image"])
+    run(f"{sys.executable} -m ruff check --isolated --select E,F --line-length 124 birds.py")
+    run("falip validate --config-dir my task=classification/birds")
+    run("falip run --config-dir my task=classification/birds")
+    assert "2 of 2" in run("falip status")
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def screen(root: Path) -> tuple[str, bool]:
     width = max(len(name) for name in memory)
     lines = [f"data in {root.absolute()}"]
     lines += [f"  {state.asset:<{width}}  {state.status:<12}  {state.detail}".rstrip() for state in memory.values()]
-    lines.append("tables")
+    lines.append("tables of FALIP's paper (those of the others: falip reproduce --tables NAME --dry-run)")
     complete = True
     for table, needs in TABLES.items():
         lacks = [missing for need in needs if (missing := _missing(need, root, memory)) is not None]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from benchmarks.records.folder import write_atomically
+from benchmarks.settings.choices import weights_of
 from falip.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     names = [*FIGURES, *OF_RUNS]
     parser.add_argument("figure", choices=names, metavar="figure", help=", ".join(names))
-    parser.add_argument("--backbone", default="tiny", help="tiny, a hub id or a folder (%(default)s)")
+    parser.add_argument("--backbone", default="tiny", help="of `falip list backbones`, a hub id or a folder (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("results/figures"), help="folder (%(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first scene or solid (%(default)s)")
     parser.add_argument(
@@ -94,7 +95,8 @@ def _of_scenes(arguments: argparse.Namespace) -> Figure:
     if arguments.first < 0 or arguments.scenes < 1:
         raise UserError("--first counts from 0, and --scenes is at least 1.")
     draw = _drawing(arguments.figure)
-    return draw(load_backbone(arguments.backbone), arguments.first, arguments.scenes)
+    name, revision = weights_of(arguments.backbone)
+    return draw(load_backbone(name, revision=revision), arguments.first, arguments.scenes)
 
 
 def _save(figure: Figure, ending: str, dpi: int, palette: bool, path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.measure.formats import accuracy, comparison
 from benchmarks.measure.statistics import Comparison, align
 from benchmarks.measure.statistics import compare as compared
-from benchmarks.notebook.frames import Source, selected
+from benchmarks.notebook.frames import Source, folder_of, selected
 from benchmarks.records.run import Run, read_run
 from falip.errors import UserError
 
@@ -61,7 +61,7 @@ def compare(first: Source, second: Source) -> PairedRuns:
     """Compares two finished runs on the same queries.
 
     Args:
-        first: A run's folder, or a row of `runs`.
+        first: A run's folder or id, or a row of `runs`.
         second: Another.
 
     Raises:
@@ -81,9 +81,11 @@ def compare(first: Source, second: Source) -> PairedRuns:
 def _single(source: Source, what: str) -> Run:
     found = selected(source)
     if not found and isinstance(source, str | Path):
-        found = [read_run(Path(source))]  # which says what is wrong with it
+        found = [read_run(folder_of(source))]  # which says what is wrong with it
     if len(found) != 1:
-        raise UserError(f"The {what} of the two is {len(found)} runs. Give one run's folder, or one row of falip.runs().")
+        raise UserError(
+            f"The {what} of the two is {len(found)} runs. Give one run's folder or id, or one row of falip.runs()."
+        )
     if not found[0].finished:
         raise UserError(f"{found[0].path} is not finished. Evaluate it again, which does the rest.")
     return found[0]

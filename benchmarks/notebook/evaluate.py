@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def evaluate(
         results: Where runs are kept.
 
     Returns:
-        A row for each prompt, in the order given; see `benchmarks.notebook.frames.runs`.
+        A row for each prompt, in the order given; with the columns of `falip.runs`.
 
     Raises:
         UserError: If a name or setting has no meaning, or a run failed; the others are kept all the same.
@@ -92,9 +93,11 @@ def _asked(common: Sequence[str], name: str, prompt: str | Prompt) -> Asked:
 
 def _named(prompts: Prompts) -> dict[str, str | Prompt]:
     """Each prompt by what tables call it."""
-    if isinstance(prompts, Mapping):
+    if isinstance(prompts, Mapping) and prompts:
         return {str(name): prompt for name, prompt in prompts.items()}
-    listed = [prompts] if isinstance(prompts, str) or callable(prompts) else list(prompts)
+    listed = [prompts] if isinstance(prompts, str) or callable(prompts) else prompts
+    if not isinstance(listed, Iterable):
+        raise UserError(f"prompts={prompts!r}: give prompts='foveal', a list of prompts, or a mapping from names to them.")
     named: dict[str, str | Prompt] = {}
     for prompt in listed:
         name = prompt if isinstance(prompt, str) else str(getattr(prompt, "name", None) or kind_of(prompt)).lower()
@@ -127,8 +130,11 @@ def _task(dataset: Data) -> list[str]:
     if isinstance(dataset, tuple) and len(dataset) == 2:
         candidates, expressions = (_value(str(file)) for file in dataset)
         return ["task=rec/csv", f"task.dataset.candidates={candidates}", f"task.dataset.expressions={expressions}"]
+    near = difflib.get_close_matches(str(dataset), options("task"), 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
     raise UserError(
-        f"dataset={dataset!r}: give one of {', '.join(options('task'))}, a CSV file, or two (candidates, expressions)."
+        f"dataset={dataset!r} is no data set.{hint} Give a CSV file, two (candidates, expressions), or one of "
+        f"{', '.join(options('task'))}."
     )
 
 

@@ -9,27 +9,29 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.records.run import Run, read_run
-from benchmarks.records.runs import discover
+from benchmarks.records.runs import discover, run_folders
 from benchmarks.settings.identity import leaves
 from falip.errors import UserError
 
 _LABELS = ("task", "split", "proposals", "backbone", "prompt", "text")
 _METRICS = ("accuracy", "chance", "oracle", "tie_accuracy", "top1", "top5", "class_mean_top1", "class_mean_top5")
 
+RUNS = Path("results/runs")
+
 Source = str | Path | pd.DataFrame | pd.Series | Iterable[str | Path]
-"""Runs: a folder of a run or of many, several of them, or what `runs` or `evaluate` returned, or a row of it."""
+"""Runs: a run's id, a folder of one or of many, several of these, or what `runs` or `evaluate` returned, or a row."""
 
 
 def runs(folder: str | Path = "results/runs") -> pd.DataFrame:
     """All runs under a folder, a row for each.
 
     Args:
-        folder: Of runs, or one run's own.
+        folder: Of runs, or one run's own, or its id.
 
     Returns:
-        Columns: task, split, proposals, backbone, prompt, text; `prompt.alpha` and so on, one for each parameter that a
-        prompt has; state, accuracy with its 95 % interval (low, high) and other metrics as shares, None where unfinished;
-        counts; run_id and path.
+        A frame with the columns task, split, proposals, backbone, prompt, text; `prompt.alpha` and so on, one for each
+        parameter that a prompt has; state, accuracy with its 95 % interval (low, high) and other metrics as shares, None
+        where unfinished; counts; run_id and path.
 
     Raises:
         UserError: If there is no such folder.
@@ -46,7 +48,7 @@ def records(source: Source = "results/runs") -> pd.DataFrame:
     """All decisions of finished runs, a row for each query and run.
 
     Args:
-        source: Which runs.
+        source: A run's id, a folder of one or of many, several of these, or what `runs` or `evaluate` returned, or a row.
 
     Returns:
         The fields of `benchmarks.records.record.Record`, and for each run its labels (that of its text as run_text), the
@@ -85,6 +87,8 @@ def selected(source: Source) -> list[Run]:
             )
         rows = source.to_frame().T if isinstance(source, pd.Series) else source
         return [read_run(Path(str(path))) for path in rows["path"]]
+    if not isinstance(source, Iterable):
+        raise UserError(f"{source!r} names no run. Give its folder or id, or rows of what falip.runs() returned.")
     return [run for one in source for run in _found(one)]
 
 
@@ -104,13 +108,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _found(folder: str | Path) -> list[Run]:
-    path = Path(folder).expanduser()
-    if not path.is_dir():
+def folder_of(named: str | Path) -> Path:
+    """The folder that is named, or that of the run under results/runs whose id it is, as `falip status` lists them.
+
+    Raises:
+        UserError: If there is neither.
+    """
+    if not isinstance(named, str | Path):
+        raise UserError(f"{named!r} names no run. Give its folder or id, or rows of what falip.runs() returned.")
+    path = Path(named).expanduser()
+    if path.is_dir():
+        return path
+    with_id = [folder for folder in run_folders(RUNS) if folder.name == str(named)]
+    if not with_id:
         raise UserError(
-            f"There is no folder {path.absolute()}. Runs lie in results/runs of the folder where they were made."
+            f"There is no folder {path.absolute()}, and no run of that id under {RUNS}. Runs lie in results/runs of the "
+            "folder where they were made; `falip status` lists them."
         )
-    return discover(path)
+    return with_id[0]
+
+
+def _found(folder: str | Path) -> list[Run]:
+    return discover(folder_of(folder))
 
 
 def _labels(run: Run) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Makes one page of finished runs: `falip report [RUNS ...] [--out results/report/index.html]`."""
+"""Makes one page of finished runs: `falip report [--runs FOLDER ...] [--out results/report/index.html]`."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="falip report",
         description="Makes one self-contained HTML page of finished runs: tables, charts, and a gallery of samples.",
     )
+    parser.add_argument("folders", nargs="*", type=Path, metavar="RUNS", help="the same as --runs RUNS")
     parser.add_argument(
-        "runs", nargs="*", type=Path, default=[Path("results/runs")], help="run folders, or folders of runs (results/runs)"
+        "--runs", nargs="+", type=Path, default=[], metavar="RUNS", help="run folders, or folders of runs (results/runs)"
     )
     parser.add_argument("--out", type=Path, default=Path("results/report/index.html"), help="the page (%(default)s)")
     parser.add_argument("--experiment", help="only runs started by this experiment")
@@ -55,14 +56,16 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace, argv: Sequence[str]) -> None:
     if arguments.max_samples < 0:
         raise UserError(f"--max-samples {arguments.max_samples}: give a number of samples from 0 on.")
-    runs, damaged = _found(arguments.runs)
+    places = [*arguments.folders, *arguments.runs] or [Path("results/runs")]
+    runs, damaged = _found(places)
     if arguments.experiment:
         runs = [run for run in runs if run.in_experiment(arguments.experiment)]
     choice = usable(runs, allow_subset=True, damaged=damaged)
     if not choice.runs:
-        where = ", ".join(map(str, arguments.runs))
+        where = ", ".join(map(str, places))
+        wanted = f" of the experiment {arguments.experiment}" if arguments.experiment else ""
         raise UserError(
-            f"There are no finished runs under {where} ({len(choice.unfinished)} unfinished, "
+            f"There are no finished runs{wanted} under {where} ({len(choice.unfinished)} unfinished, "
             f"{len(choice.damaged)} damaged). Make some with: "
             "falip run task=rec/shapes prompt=foveal"
         )

@@ -60,7 +60,7 @@ def recompute(groups: Sequence[Group], cache: Path) -> Attention:
         if group.data is not None and setting is not None and setting.backbone is not None
     ]
     total = sum(len(group.sample_ids) for group, *_ in asked)
-    log.info("attention of %d samples under %d methods, kept in %s", total, len(asked), cache)
+    log.info("attention of %d pairs of a sample and a method, of %d methods, kept in %s", total, len(asked), cache)
     with logging_redirect_tqdm(), tqdm(total=total, desc="attention", unit="sample", disable=None) as bar:
         for number, (group, name, run, setting) in enumerate(asked, 1):
             log.info("attention %d/%d: %s", number, len(asked), run.name)

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 WIDTH = 640.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 12.0, 40.0
-LINE_HEIGHT = 248.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 24.0, 12.0, 48.0
+LINE_HEIGHT = 256.0
 BELOW = 8.0  # room for a mark at the lowest value, above the names of the categories
-ROW = 22.0
-LABELS = 200.0
-TEXT_HEIGHT = 17.0
-LETTER = 9.0  # width at the larger size that narrow windows have
+ROW = 24.0
+LABELS = 204.0
+TEXT_HEIGHT = 20.0
+LETTER = 11.0  # width at the largest size, which the narrowest windows have
 MOST_AT_ONCE = 8  # colours, and lines that an eye can follow; of more the reader chooses
 
 
@@ -144,7 +144,7 @@ def dot_plot(title: str, caption: str, points: Mapping[str, Point], references: 
         marks.append(Mark(x(point.value), y, *ends, point.words(name)))
     ticks = tuple(Tick(x(v), f"{100 * v:.0f}") for v in _ticks(low, high))
     lines = tuple(Tick(x(v), f"{name} {100 * v:.1f}") for name, v in known.items())
-    return DotPlot(title, caption, bottom + BOTTOM + 14, tuple(labels), ticks, lines, tuple(marks))
+    return DotPlot(title, caption, bottom + BOTTOM + 16, tuple(labels), ticks, lines, tuple(marks))
 
 
 def line_plot(

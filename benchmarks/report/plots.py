@@ -53,7 +53,10 @@ def column_charts(table: Table, column: Column) -> list[Chart]:
 
 def responses_chart(column: Column, method: str, values: np.ndarray, samples: int) -> HeatMap:
     """Mean response of each head, (layers, heads)."""
-    caption = f"Norm of G'h − Gh, mean over the decisions in {samples} samples; rows are layers, columns are heads."
+    caption = (
+        "How much the prompt changes what each head puts into the CLS output: the norm of G'h − Gh, of FALIP's paper, mean "
+        f"over the decisions in {samples} samples; rows are layers, columns are heads."
+    )
     return heat_map(_titled(f"Head response: {method}", column), caption, values.tolist())
 
 

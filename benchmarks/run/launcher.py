@@ -49,6 +49,14 @@ class Failure:
         return Failure(str(error) if known else f"{type(error).__name__}: {error}", known)
 
 
+class _Failed(JobReturn):
+    """A failure that has been told: Hydra's own would write the overrides of one job above the message of all."""
+
+    @property
+    def return_value(self) -> Any:
+        raise self._return_value
+
+
 class RunFailedError(Exception):
     """A run failed by a fault of the program, which has been logged where it happened."""
 
@@ -163,7 +171,7 @@ def _failures(returned: JobReturn, count: int) -> list[Failure | None]:
 
 
 def _returned(overrides: Sequence[str], failure: Failure | None) -> JobReturn:
-    made = JobReturn(overrides=list(overrides), status=JobStatus.FAILED if failure else JobStatus.COMPLETED)
-    if failure:
-        made.return_value = UserError(failure.message) if failure.mendable else RunFailedError(failure.message)
-    return made
+    if failure is None:
+        return JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
+    error = UserError(failure.message) if failure.mendable else RunFailedError(failure.message)
+    return _Failed(overrides=list(overrides), status=JobStatus.FAILED, _return_value=error)

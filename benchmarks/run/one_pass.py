@@ -52,8 +52,8 @@ def evaluate(jobs: Sequence[Asked]) -> list[Outcome]:
             outcomes[place] = failed.get(distinct[job.folder.path])
             if distinct[job.folder.path] is not job:
                 job.claim()
-        for place in places:
-            _tell(jobs[place], outcomes[place], alone=len(jobs) == 1)
+        if len(jobs) > 1:  # the error of one alone is the caller's to tell
+            _tell({jobs[place]: error for place in places if (error := outcomes[place])})
     return outcomes
 
 
@@ -71,15 +71,16 @@ def _wanted(asked: Asked, tasks: dict[str, Task]) -> Job | None:
     return job if wanted else None
 
 
-def _tell(job: Asked, error: Outcome, alone: bool) -> None:
-    """Says what failed where it happens: the rest of a sweep goes on, and may take hours."""
-    if error is None or alone:
-        return
-    title = method(vars(job.labels))
-    if isinstance(error, UserError):
-        log.error("%s failed: %s", title, error)
-    else:
-        log.error("%s failed, by a fault of the program and not of your data", title, exc_info=error)
+def _tell(failed: Mapping[Asked, Exception]) -> None:
+    """Says what failed where it happens, each reason once: the rest of a sweep goes on, and may take hours."""
+    reasons: dict[str, tuple[list[str], Exception]] = {}
+    for job, error in failed.items():
+        reasons.setdefault(f"{type(error).__name__}: {error}", ([], error))[0].append(method(vars(job.labels)))
+    for titles, error in reasons.values():
+        if isinstance(error, UserError):
+            log.error("%s failed: %s", ", ".join(titles), error)
+        else:
+            log.error("%s failed, by a fault of the program and not of your data", ", ".join(titles), exc_info=error)
 
 
 def execute(jobs: Sequence[Job]) -> dict[Job, Exception]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import features
 
+from falip.errors import UserError
+
 PACKAGES = (
     "falip", "torch", "transformers", "tokenizers", "ftfy", "numpy", "pillow", "pandas", "pyarrow", "hydra-core",
     "datasets", "spacy", "opencv-python-headless",
@@ -37,9 +39,21 @@ def versions() -> dict[str, str]:
 
 
 def machine(device: str) -> str:
-    """The device in words."""
+    """The device in words.
+
+    Raises:
+        UserError: If torch has no such device here.
+    """
     import torch
 
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"runtime.device={device}: torch cannot use it here ({reason}). What it can use: {', '.join(found)}."
+        ) from error
     if device.startswith("cuda"):
         return f"{device}: {torch.cuda.get_device_name(device)}"
     return f"{device}: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"

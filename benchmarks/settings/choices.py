@@ -33,6 +33,24 @@ def backbone_names(option: str) -> list[str]:
     return [str(member.name) for member in _members(option)]
 
 
+def weights_of(name: str) -> tuple[str, str | None]:
+    """What `falip.load_backbone` takes for a name: that of a backbone option, a hub id or a folder.
+
+    Returns:
+        Hub id or folder, and the revision of an option.
+
+    Raises:
+        UserError: If it is an option that is more than one plain backbone.
+    """
+    if name not in options("backbone"):
+        return name, None
+    members = _members(name)
+    if len(members) > 1 or takes_alpha_weights(name):
+        loaded = " and ".join(backbone_names(name))
+        raise UserError(f"--backbone {name} loads {loaded} in a way of its own. Give a plain backbone, such as vit_b16.")
+    return str(members[0].name), members[0].get("revision")
+
+
 def takes_alpha_weights(option: str) -> bool:
     """Whether a backbone option has a file of Alpha-CLIP's weights."""
     settings: list[Any] = [OmegaConf.to_container(member) for member in _members(option)]  # not resolved: no data root yet
@@ -109,13 +127,19 @@ def explained(error: Exception, arguments: Sequence[str], compose: Callable[[Seq
     lacking = re.search(r"Missing mandatory value.*full_key: (\S+)", message, re.DOTALL)
     if lacking:
         return f"{lacking[1]} must be given: add {lacking[1]}=... to the command line."
+    if several := re.search(r"Ambiguous value for argument '([^']+)'", message):
+        return f"{several[1]} has several values, which are a sweep: falip sweep {several[1]} ..."
+    if bare := re.search(r"Error parsing override '([^']+)'\s+missing EQUAL", message):
+        return (
+            f"{bare[1]!r} is no setting. Settings are NAME=VALUE, such as prompt=foveal; `falip list` shows what to choose."
+        )
     unknown = re.search(r"Could not override '([^']+)'", message)
     if not unknown or unknown[1] in GROUPS:
         return message
     known = _settings(arguments, compose or _composed)
-    near = difflib.get_close_matches(unknown[1], known, 1)
+    near = difflib.get_close_matches(unknown[1], [*GROUPS, *known], 1)
     parent = unknown[1].rpartition(".")[0]
-    beside = [name for name in known if name.rpartition(".")[0] == parent]
+    beside = [*([] if parent else GROUPS), *(name for name in known if name.rpartition(".")[0] == parent)]
     if not near and not beside:
         return message
     hint = f" Did you mean {near[0]}?" if near else ""

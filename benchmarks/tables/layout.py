@@ -13,6 +13,9 @@ from typing import Any
 from benchmarks.measure.statistics import Comparison, compare
 from benchmarks.records.run import Run
 from benchmarks.records.runs import differences
+from falip.errors import UserError
+
+PLAIN = "plain"
 
 _DATASET_ORDER = ("refcoco", "refcoco_plus", "refcocog")
 _SPLIT_ORDER = ("val", "testA", "testB", "test")
@@ -95,13 +98,21 @@ class Table:
 
 
 def build(runs: Iterable[Run], baseline: str) -> list[Table]:
-    """One table for each kind of task and for embedded and published data, never together."""
+    """One table for each kind of task and for embedded and published data, never together.
+
+    Raises:
+        UserError: If a baseline was chosen that no run is of.
+    """
     groups: dict[tuple[str, bool], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.kind, run.embedded), []).append(run)
     order = {"rec": 0, "classification": 1, "pointcloud": 2, "keypoint": 3}
     keys = sorted(groups, key=lambda key: (order.get(key[0], 9), key))
-    return [_table(kind, embedded, groups[kind, embedded], baseline) for kind, embedded in keys]
+    tables = [_table(kind, embedded, groups[kind, embedded], baseline) for kind, embedded in keys]
+    prompts = sorted({row.prompt for table in tables for row in table.rows})
+    if baseline not in (PLAIN, *prompts) and prompts:
+        raise UserError(f"--baseline {baseline}: no run is of this prompt. There are: {', '.join(prompts)}.")
+    return tables
 
 
 def _table(kind: str, embedded: bool, runs: Sequence[Run], baseline: str) -> Table:

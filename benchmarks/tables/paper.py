@@ -40,6 +40,8 @@ def read_names(path: Path) -> Names:
     Raises:
         UserError: If it cannot be read, or is no such file.
     """
+    if not path.is_file():
+        raise UserError(f"--names {path}: there is no such file.")
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -103,11 +103,14 @@ def make(request: Request, found: Found | None = None) -> int:
         beside = _verdicts(table, expectations, request.task)
         differing += contradicted(beside)
         page = document(table, beside, request.command, left_out(choice, table), request.asked)
-        write(table, beside, page, stem, request)
+        written = write(table, beside, page, stem, request)
         if request.latex:
-            write_texts({request.out / f"{stem}_paper.tex": paper_latex(table, stem, labels)})
+            written.append(request.out / f"{stem}_paper.tex")
+            write_texts({written[-1]: paper_latex(table, stem, labels)})
         shown = replace(page, grids=tuple(g for g in page.grids if g.title.startswith(TITLE))) if request.quiet else page
         sys.stdout.write((_brief(shown, stem, request) if request.quiet else markdown(shown)) + "\n")
+        if not request.quiet:
+            sys.stderr.write(f"wrote {', '.join(map(str, written))}\n")
     if request.strict and differing:
         cells = "; ".join(f"{v.expectation.task} {v.expectation.split} {v.expectation.prompt}" for v in differing)
         sys.stderr.write(f"{len(differing)} numbers differ from the published ones: {cells}\n")
@@ -206,8 +209,8 @@ def damage(choice: Choice) -> list[str]:
     return head + [f"Damaged: {one.reason.rstrip('.')}." for one in choice.damaged]
 
 
-def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, request: Request) -> None:
-    """Writes the files of one table, all of them or none."""
+def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, request: Request) -> list[Path]:
+    """Writes the files of one table, all of them or none; returns those that hold something."""
     files: dict[str, str] = {}
     if "md" in request.formats:
         files[f"{stem}.md"] = markdown(page)
@@ -219,3 +222,4 @@ def write(table: Table, found: Sequence[Verdict], page: Document, stem: str, req
         files[f"{stem}_published.csv"] = published_csv(found)
     # What is empty now may be there from an earlier call with other runs.
     write_texts({request.out / name: content or None for name, content in files.items()})
+    return [request.out / name for name, content in files.items() if content]

@@ -13,8 +13,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from falip.geometry import Geometry
-from falip.picture.study import window
-from falip.regions import Box
+from falip.regions import Box, ImageSize
 
 ATTENTION_MAP, BIAS_MAP, CHANGE_MAP = "viridis", "cividis", "PuOr_r"
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -143,3 +142,11 @@ def empty(axes: Axes, words: str) -> None:
     axes.text(
         0.5, 0.5, words, ha="center", va="center", fontsize=FONT_SIZE, color=GREY, transform=axes.transAxes, wrap=True
     )
+
+
+def window(geometry: Geometry, image_size: ImageSize) -> Box:
+    """The part of an image that the token grid covers, in pixels of the image."""
+    size, (left, top) = geometry.resized(image_size)
+    across, down = image_size[0] / size[0], image_size[1] / size[1]
+    side = geometry.image_size
+    return left * across, top * down, (left + side) * across, (top + side) * down

@@ -55,15 +55,17 @@ PROMPTS: dict[str, Callable[[Foveal], Prompt]] = {
 
 @dataclass(frozen=True)
 class MorePrompts:
-    """Prompts by name that the library does not know, such as those of configurations.
+    """Prompts and backbones by names that the library does not know, such as those of configurations.
 
     Attributes:
-        names: All of them.
+        names: All names of prompts.
         make: The prompt of a name; raises a `UserError` where it cannot be built.
+        weights: What is loaded, and its revision, where a backbone is named so; another name stays what it is.
     """
 
     names: Sequence[str]
     make: Callable[[str], Prompt]
+    weights: Callable[[str], tuple[str, str | None]] = lambda name: (name, None)
 
 
 def picture_reader(megapixels: float) -> PictureReader:

@@ -118,11 +118,3 @@ def coverage(geometry: Geometry, box: Box, image_size: ImageSize) -> np.ndarray:
     across = np.clip(np.minimum(edges[1:], x1) - np.maximum(edges[:-1], x0), 0, None)
     down = np.clip(np.minimum(edges[1:], y1) - np.maximum(edges[:-1], y0), 0, None)
     return (np.outer(down, across) / geometry.patch_size**2).astype(np.float32)
-
-
-def window(geometry: Geometry, image_size: ImageSize) -> Box:
-    """The part of an image that the token grid covers, in pixels of the image."""
-    size, (left, top) = geometry.resized(image_size)
-    across, down = image_size[0] / size[0], image_size[1] / size[1]
-    side = geometry.image_size
-    return left * across, top * down, (left + side) * across, (top + side) * down

@@ -58,6 +58,13 @@ def test_the_default_run_needs_nothing(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"results"}
 
 
+def test_what_all_runs_of_a_sweep_fail_by_is_said_once_for_all(cli):
+    status, printed = cli("-m", "prompt=plain,foveal", "task.dataset.scenes=3", "task.limit=0", "runtime.workers=0")
+    assert status == 2
+    assert printed.count("plain, foveal failed: task.limit=0") == 1 and printed.count("give a number of samples") == 2
+    assert "Error executing" not in printed
+
+
 def test_a_typo_ends_the_program_with_2_and_one_message(tmp_path):
     done = python("prompt=fovael", cwd=tmp_path)
     assert done.returncode == 2 and done.stdout == ""
@@ -88,13 +95,15 @@ def test_a_typo_ends_the_program_with_2_and_one_message(tmp_path):
         ("task.template=dog", "text.template='dog' has no {}"),
         ("runtime.shard=3/2", "runtime.shard=3/2"),
         ("runtime.workers=many", "runtime.workers='many': give a whole number"),
-        ("runtime.device=tpu9", "device='tpu9' cannot be used"),
+        ("runtime.device=tpu9", "runtime.device=tpu9: torch cannot use it here"),
         ("approximation=x", "approximation=x: choose from none, frozen"),
         ("text.subtract=-1", "text.subtract=-1"),
         ("task=rec/refcoco", "The data folder"),
         ("backbone=vit_b32", "falip data weights --backbone openai/clip-vit-base-patch32"),
         ("prompt._target_=falip.Nothing", "prompt._target_=falip.Nothing: there is no such class"),
-        ("prompt=plain,foveal", "Ambiguous value"),
+        ("prompt=plain,foveal", "a sweep: falip sweep prompt=plain,foveal"),
+        ("foveal", "'foveal' is no setting. Settings are NAME=VALUE"),
+        ("tesk=rec/shapes", "there is no setting 'tesk'. Did you mean task? There are: backbone, prompt, task,"),
         ("prompt=[", "no viable alternative"),
         ("results_root=${oc.env:NO_SUCH_PLACE}", "NO_SUCH_PLACE"),
     ],
@@ -137,7 +146,7 @@ def test_a_dry_run_of_a_sweep_says_what_would_run_and_writes_no_run(cli, small, 
 def test_a_sweep_goes_on_after_a_job_that_fails(cli, small, tmp_path):
     status, printed = cli(*small, "-m", "prompt.layers=1,[99],2")
     assert status == 2
-    assert "prompt.layers=[99]" in printed and "this vision tower has the layers 0 to 5" in printed
+    assert "foveal,layers=[99] failed: " in printed and "this vision tower has the layers 0 to 5" in printed
     infos = run_files(tmp_path)
     assert {label: info["status"] for label, info in infos.items()} == {
         "foveal,layers=1": "complete", "foveal,layers=[99]": "failed", "foveal,layers=2": "complete",

@@ -30,9 +30,14 @@ def test_help_lists_every_command(capsys):
     assert all(f"  {name} " in said for name in console.COMMANDS)
 
 
+def test_the_version_is_told(capsys):
+    assert console.main(["--version"]) == 0
+    assert re.fullmatch(r"falip \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_an_unknown_command_is_named(capsys):
     assert console.main(["tabels"]) == 2
-    assert "there is no command 'tabels'" in capsys.readouterr().err
+    assert "there is no command 'tabels'. Did you mean falip tables?" in capsys.readouterr().err
 
 
 def test_a_command_of_two_words_gets_what_follows_both(capsys):
@@ -45,7 +50,7 @@ def test_a_command_of_two_words_gets_what_follows_both(capsys):
 @pytest.mark.parametrize("words", [["train"], ["train", "tune"]])
 def test_a_training_needs_its_method(words, capsys):
     assert console.main(words) == 2
-    assert "there is no command 'train'" in capsys.readouterr().err
+    assert "there is no command 'train'. Did you mean falip train align?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [name for name in console.COMMANDS if name not in ("run", "sweep")])
@@ -124,6 +129,14 @@ def test_list_gives_each_choice_its_meaning(capsys):
     for group in ("prompt", "backbone", "task", "text", "experiment"):
         for name in options(group):
             assert any(line.split()[:1] == [name] and len(line.split()) > 1 for line in said), name
+
+
+def test_list_has_the_commands_of_a_choice_below_its_meaning(capsys):
+    assert console.main(["list", "tasks"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    (place,) = [i for i, line in enumerate(said) if line.split()[:1] == ["rec/csv"]]
+    assert said[place].endswith("a table of candidate boxes and a table of expressions.")
+    assert said[place + 1].strip().startswith("falip run task=rec/csv ") and "target: id" in said[place + 3]
 
 
 def test_list_refuses_a_folder_that_is_not_there(capsys):

@@ -78,4 +78,6 @@ def test_what_cannot_be_exported_is_one_message(tmp_path, capsys):
     assert main([str(tmp_path / "none")]) == 2
     assert main([str(tmp_path)]) == 2
     assert main([str(tmp_path), "--formats", "toml"]) == 2
-    assert [line.startswith("error: ") for line in capsys.readouterr().err.splitlines()] == [True] * 3
+    assert main(["--runs", str(tmp_path / "none")]) == 2
+    assert main([str(tmp_path), "--runs", str(tmp_path)]) == 2
+    assert [line.startswith("error: ") for line in capsys.readouterr().err.splitlines()] == [True] * 5

@@ -17,6 +17,16 @@ from falip.picture.inputs import PROMPTS
 REGION = ("--box", "10,20,60,65", "--text", "the dog")
 
 
+def test_a_backbone_is_named_as_configurations_name_it(look, monkeypatch):
+    asked = []
+    load = falip.load_backbone
+    monkeypatch.setattr("falip.backbone.load_backbone", lambda name, **more: (asked.append((name, more)), load("tiny"))[1])
+    assert look("--backbone", "vit_b32")[0] == 0
+    assert asked[0][0] == "openai/clip-vit-base-patch32" and len(asked[0][1]["revision"]) == 40
+    status, _, said = look("--backbone", "vit_b32_b16")
+    assert status == 2 and "openai/clip-vit-base-patch32 and openai/clip-vit-base-patch16" in said
+
+
 @pytest.fixture
 def look(tmp_path, clip_folder, capsys):
     """The command on a picture of 90 x 70 pixels: exit status, standard output and error."""

@@ -29,12 +29,12 @@ def without_torch(tmp_path: Path):
         (tmp_path / "blocked" / name).mkdir(parents=True)
         (tmp_path / "blocked" / name / "__init__.py").write_text("raise ImportError('there is no torch here')")
 
-    def called(*words: str) -> str:
+    def called(*words: str, status: int = 0) -> str:
         environment = os.environ | {"PYTHONPATH": str(tmp_path / "blocked")}
         done = subprocess.run(
             [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     return called
@@ -53,6 +53,11 @@ def test_so_do_help_configurations_and_lists(results, without_torch):
     assert "3 complete" in without_torch("benchmarks.status", "--runs", str(root / "runs"))
     assert "siglip_b16" in without_torch("benchmarks.backbones")
     assert "crop_blur" in without_torch("benchmarks.tables", "--runs", str(root / "runs"), "--out", str(root / "tables"))
+
+
+def test_figures_of_runs_look_for_them_before_all_else(results, without_torch):
+    nothing = ("benchmarks.figures", "lift", "--runs", str(results[0] / "runs"))
+    assert "There are no finished runs with attention" in without_torch(*nothing, status=2)
 
 
 def test_changed_weights_are_another_run(results, without_torch):

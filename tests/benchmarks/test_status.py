@@ -18,7 +18,9 @@ def test_every_run_is_listed_with_how_far_it_came_or_why_it_failed(tmp_path, cap
     error = {"type": "UserError", "message": "no images under\n  data"}
     write_run(tmp_path, "ccc", [], expected=18, status="failed", error=error, labels={"prompt": "falip"})
     assert main(["--runs", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert f"deleting its folder under {tmp_path} forgets it" in printed.err
     assert any("complete" in line and "aaa" in line and "18 of 18 (subset)" in line for line in lines)
     assert any("partial" in line and "crop" in line and "5 of 18" in line for line in lines)
     assert any("failed" in line and "UserError: no images under data" in line for line in lines)
@@ -34,8 +36,13 @@ def test_a_broken_folder_is_listed_and_does_not_hide_the_others(tmp_path, capsys
 
 
 def test_no_runs_is_an_answer(tmp_path, capsys):
-    assert main(["--runs", str(tmp_path / "nowhere")]) == 0
+    assert main(["--runs", str(tmp_path)]) == 0
     assert "no runs under" in capsys.readouterr().out
+
+
+def test_a_misspelt_folder_is_no_answer(tmp_path, capsys):
+    assert main(["--runs", str(tmp_path / "nowhere")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
 
 
 def test_missing_runs_of_an_experiment_are_listed_by_what_they_are(tmp_path, capsys):

@@ -38,7 +38,7 @@ def test_a_sound_configuration_is_counted_and_drawn(tmp_path, capsys):
     arguments = ["task=rec/shapes", "prompt=plain,crop", "task.dataset.scenes=4", "--out", str(out)]
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    assert "2 jobs compose" in said and "4 samples" in said
+    assert "the settings are sound: 2 runs" in said and "4 samples" in said
     with Image.open(out) as picture:
         assert picture.width > 500
 

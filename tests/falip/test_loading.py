@@ -198,3 +198,9 @@ def test_a_tokenizer_with_more_words_than_the_model_is_refused(clip_folder, tmp_
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(UserError, match=r"tokenizer has \d+ words and its model only"):
         load_backbone(str(folder))
+
+
+@pytest.mark.parametrize(("name", "said"), [(3, "3 names no backbone"), ("vit_b16", "`falip backbones` has the hub id")])
+def test_what_names_no_backbone_is_said_with_what_does(name, said):
+    with pytest.raises(UserError, match=said):
+        load_backbone(name)

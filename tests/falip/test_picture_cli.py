@@ -8,8 +8,9 @@ from PIL import Image
 
 import falip
 from falip.__main__ import main
+from falip.picture.drawing import window
 from falip.picture.inputs import PROMPTS
-from falip.picture.study import coverage, studies, window
+from falip.picture.study import coverage, studies
 
 
 @pytest.fixture

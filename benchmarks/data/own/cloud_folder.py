@@ -91,7 +91,10 @@ class CloudFolder(PointCloudDataset):
         if points.ndim != 2 or points.shape[1] < 3:
             raise UserError(f"{path}: points are an array of shape (N, 3), and this has the shape {points.shape}.")
         if len(points) < self.points:
-            raise UserError(f"{path} has {len(points)} points, and task.dataset.points={self.points} are asked for.")
+            raise UserError(
+                f"{path} has {len(points)} points, and task.dataset.points={self.points} are asked for. Add "
+                f"task.dataset.points={len(points)}, which takes as many from every object, or give a denser cloud."
+            )
         cloud = points[: self.points, :3].astype(np.float32)
         if not np.isfinite(cloud).all():
             raise UserError(f"{path} has coordinates that are not finite numbers.")

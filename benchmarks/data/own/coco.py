@@ -27,7 +27,7 @@ from falip.reading import MEGAPIXELS
 from falip.regions import Box
 
 REGIONS = ("box", "mask", "both")
-MEND = "export it again as COCO instances"
+MEND = "a file of your own is exported as COCO instances"
 
 
 class LabelledInstances(LabelledFile):

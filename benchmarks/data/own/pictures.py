@@ -40,7 +40,7 @@ class Pictures:
                 return path
         except (OSError, ValueError):  # a name that no file can have
             pass
-        raise UserError(f"{place}: there is no picture {path}. Names are relative to {self.folder}.")
+        raise UserError(f"{place}: there is no picture {name}. Relative names start at {self.folder.absolute()}.")
 
     def read(self, path: Path) -> Image.Image:
         """A picture of mode RGB.

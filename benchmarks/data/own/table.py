@@ -41,7 +41,8 @@ class Faults:
             return
         more = len(self.found) - _LISTED
         lines = [*self.found[:_LISTED], *([f"and {more} more"] if more > 0 else [])]
-        raise UserError(f"{where} has {len(self.found)} faults:\n  " + "\n  ".join(lines))
+        count = f"{len(self.found)} fault{'s' if len(self.found) > 1 else ''}"
+        raise UserError(f"{where} has {count}:\n  " + "\n  ".join(lines))
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,16 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
             lines = list(csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a table: {error}. Save it as CSV, in UTF-8.") from None
-    names = [name.strip().lower() for name in lines[0]] if lines else []
+    if not any(cell.strip() for line in lines for cell in line):
+        raise UserError(
+            f"{path} is empty. Its first line must name the columns {','.join(columns)}, and each line below it is a row."
+        )
+    names = [name.strip().lower() for name in lines[0]]
     lacking = [column for column in columns if column not in names]
     if lacking:
         raise UserError(
-            f"{path} lacks the column {', '.join(lacking)}. Its first line must name the columns {', '.join(columns)}, and "
-            f"names {', '.join(names) or 'nothing'}."
+            f"{path} lacks the column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}. Its first line must name the "
+            f"columns {', '.join(columns)}, and names {', '.join(names) or 'nothing'}."
         )
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"{path} has the column {doubled[0]} twice.")

@@ -74,7 +74,12 @@ def test_a_prompt_as_a_configuration_builds_the_same_prompt():
         (lambda: falip.evaluate(dataset="rec/nothing"), "dataset='rec/nothing'"),
         (lambda: falip.evaluate(dataset=("a.csv", "b c.csv"), prompts="plain"), "no table .*a.csv"),
         (lambda: falip.evaluate(settings={"task.scenes": 3}), "task.scenes"),
+        (lambda: falip.evaluate(dataset="rec/shape"), "Did you mean rec/shapes?"),
+        (lambda: falip.evaluate(prompts=3), "prompts=3: give"),
+        (lambda: falip.evaluate(prompts={}), "no prompt to evaluate"),
         (lambda: falip.runs("/nowhere"), "no folder /nowhere"),
+        (lambda: falip.runs(3), "3 names no run"),
+        (lambda: falip.compare(1, 2), "1 names no run"),
         (lambda: falip.records(pd.DataFrame({"a": [1]})), "no column `path`"),
     ],
 )

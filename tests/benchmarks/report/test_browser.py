@@ -115,6 +115,28 @@ def test_a_narrow_window_needs_no_sideways_scrolling(smoke_tab, scheme):
     assert (paper == "rgb(255, 255, 255)") is (scheme == "light")
 
 
+@pytest.mark.parametrize("width", [400, 500, 800, 1400])
+def test_letters_of_charts_stay_legible_and_whole(smoke_tab, width):
+    smoke_tab.resize(width, 900)
+    # Drawing units shrink with the drawing: what a letter's size is on the screen.
+    sizes, cut = smoke_tab.run("""(() => {
+      const texts = [...document.querySelectorAll("figure > svg text")], box = (one) => one.getBoundingClientRect();
+      const size = (text) => parseFloat(getComputedStyle(text).fontSize) * box(text.ownerSVGElement).width / 640;
+      const cut = (inner, outer) => inner.left < outer.left - 1 || inner.right > outer.right + 1
+        || inner.bottom > outer.bottom + 3;
+      return [texts.map(size), texts.filter((text) => cut(box(text), box(text.ownerSVGElement))).map((t) => t.textContent)];
+    })()""")
+    assert min(sizes) >= 10.5
+    assert cut == []
+
+
+def test_rows_of_the_same_data_say_so_once(smoke_tab):
+    shown = "[...document.querySelectorAll('table.one .data')].filter((cell) => cell.offsetParent).length"
+    said = "[...document.querySelectorAll('.note')].filter((note) => note.textContent.startsWith('All rows: ')).length"
+    assert smoke_tab.run(shown) == 0
+    assert smoke_tab.run(said) == smoke_tab.run("document.querySelectorAll('table.one').length") > 0
+
+
 def test_markup_in_an_expression_runs_nothing(tab, write_scenes, tmp_path):
     runs = write_scenes("aaaa00000000", "foveal", text=EVIL, labels={"text": EVIL}, device=EVIL)
     main([str(runs), "--out", str(tmp_path / "page.html")])

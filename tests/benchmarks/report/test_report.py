@@ -151,6 +151,8 @@ def test_no_finished_runs_are_one_message_and_status_2(tmp_path, capsys):
     write_run(tmp_path, "aaaa00000000", [], expected=3)
     assert main([str(tmp_path)]) == 2
     assert "1 unfinished" in capsys.readouterr().err
+    assert main(["--runs", str(tmp_path)]) == 2
+    assert "1 unfinished" in capsys.readouterr().err
     assert main([str(tmp_path / "none")]) == 2
 
 
@@ -254,7 +256,7 @@ def test_attention_says_what_it_does_from_the_start_and_goes_on_without_model(wr
     runs = write_scenes("bbbb00000000")
 
     def absent(name, **_):
-        assert "attention of 6 samples under 2 methods" in caplog.text
+        assert "attention of 6 pairs of a sample and a method, of 2 methods" in caplog.text
         raise UserError(f"there is no model {name}")
 
     monkeypatch.setattr("falip.load_backbone", absent)

@@ -75,6 +75,13 @@ def test_no_runs_is_an_error_that_says_where_and_how(make, tmp_path):
     assert "Traceback" not in printed.err
 
 
+def test_a_baseline_that_no_run_is_of_is_named(make, tmp_path):
+    write_pair(tmp_path / "runs")
+    status, printed, files = make("--baseline", "planck")
+    assert status == 2 and not files
+    assert "--baseline planck: no run is of this prompt. There are: " in printed.err
+
+
 def test_unfinished_runs_are_left_out_and_said_to_be(make, tmp_path):
     write_pair(tmp_path / "runs")
     write_run(tmp_path / "runs", "ccc", rec_records()[:4], expected=18, status="started", labels={"prompt": "crop"})

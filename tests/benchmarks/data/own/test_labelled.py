@@ -67,11 +67,13 @@ def test_the_identity_moves_with_what_is_read(folder):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (ROWS + "z.png,0,0,5,5,cat,,\n", r"line 5: there is no picture .*z\.png"),
+        (ROWS + "z.png,0,0,5,5,cat,,\n", r"1 fault:\n.*line 5: there is no picture z\.png. Relative names start at /"),
+        ("", r"is empty. Its first line must name the columns image,x0,y0,x1,y1,label,"),
+        (" , ,\n\n", "is empty"),
         (ROWS + "a.png,0,0,5,5,,,\n", "line 5: the column label is empty"),
         (ROWS + "a.png,,,,,cat,,\n", "line 5: the column x0 is empty"),
         (ROWS + "a.png,0,0,5,5,cat,nope.png,\n", r"line 5: there is no picture .*nope\.png"),
-        ("image,label\na.png,cat\n", "lacks the column x0, y0, x1, y1"),
+        ("image,label\na.png,cat\n", "lacks the columns x0, y0, x1, y1"),
     ],
 )
 def test_faults_of_a_table_are_named(folder, rows, said):

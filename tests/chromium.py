@@ -66,10 +66,12 @@ class Page:
                 assert "error" not in answer, answer
                 return answer["result"]
 
-    def open(self, path: Path) -> None:
-        self.call("Page.navigate", url=path.resolve().as_uri())
+    def open(self, place: Path | str) -> None:
+        """Opens a file or an address, and waits until it is there."""
+        url = place.resolve().as_uri() if isinstance(place, Path) else place
+        self.call("Page.navigate", url=url)
         deadline = time.monotonic() + self._seconds
-        while self.run("document.readyState") != "complete" or self.run("location.protocol") != "file:":
+        while self.run("document.readyState") != "complete" or self.run("location.href") != url:
             assert time.monotonic() < deadline, "the page did not load"
             time.sleep(0.02)
 
