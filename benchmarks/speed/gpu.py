@@ -10,8 +10,9 @@ from statistics import median
 import torch
 
 from benchmarks.speed import document
+from benchmarks.speed.amounts import LARGE, RANDOM
 from benchmarks.speed.data_side import wait_shares
-from benchmarks.speed.load import LARGE, RANDOM, backbone_of, make_load
+from benchmarks.speed.load import backbone_of, make_load
 from benchmarks.speed.measure import count_flops
 from benchmarks.speed.ways import encode
 

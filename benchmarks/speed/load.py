@@ -13,14 +13,12 @@ from transformers import CLIPConfig, CLIPModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from benchmarks.embedded.shapes import rec_scene
+from benchmarks.speed.amounts import LARGE, RANDOM
 from falip import Backbone, Foveal, Region, UserError, Views, load_backbone
 from falip.backbone.loading import clip_backbone
 from falip.regions import ImageSize
 from falip.weights import Weights
 
-RANDOM, LARGE = "vit-b16-random", "vit-l14-336-random"
-# Images that are measured of a load, and embedded scenes for the data side; other models than ViT-B/16 are small.
-PART, SMALL_PART = {RANDOM: 4}, 64
 # Sizes of openai/clip-vit-base-patch16 and -large-patch14-336; what is left out is transformers' default and the same.
 _SHAPES: dict[str, dict[str, int]] = {
     RANDOM: {

@@ -21,7 +21,8 @@ from benchmarks.settings.building import build
 from benchmarks.settings.choices import options
 from benchmarks.settings.folders import CONFIGS, file_of
 from benchmarks.speed import document
-from benchmarks.speed.load import PART, SMALL_PART, backbone_of, boxes
+from benchmarks.speed.amounts import PART, SMALL_PART
+from benchmarks.speed.load import backbone_of, boxes
 from benchmarks.speed.measure import count_flops, threads
 from falip import Backbone, Plain, Prompt
 from falip.errors import UserError

@@ -23,7 +23,8 @@ from benchmarks.run.runtime import Runtime
 from benchmarks.run.stages import timed
 from benchmarks.run.text import RunTexts, TextProtocol
 from benchmarks.speed import document
-from benchmarks.speed.load import RANDOM, backbone_of
+from benchmarks.speed.amounts import RANDOM
+from benchmarks.speed.load import backbone_of
 from benchmarks.speed.measure import threads
 from benchmarks.speed.prompts import TABLE, distinct_parts, drawn, table_prompts
 from benchmarks.speed.split import Amount, random_task

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, SiglipConfig, SiglipModel
 
 from benchmarks.speed import document
-from benchmarks.speed.load import PART, RANDOM
+from benchmarks.speed.amounts import PART, RANDOM
 from benchmarks.speed.measure import threads
 from falip import Foveal, Region
 from falip.backbone.pooled import PooledTower

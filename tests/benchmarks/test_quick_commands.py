@@ -49,6 +49,7 @@ def test_complete_runs_answer_at_once(results, without_torch):
 def test_so_do_help_configurations_and_lists(results, without_torch):
     root, _ = results
     assert "prompt" in without_torch("benchmarks", "--help")
+    assert "--sweep" in without_torch("benchmarks.speed", "--help")
     assert "alpha: 0.2" in without_torch("benchmarks", "--cfg", "job")
     assert "3 complete" in without_torch("benchmarks.status", "--runs", str(root / "runs"))
     assert "siglip_b16" in without_torch("benchmarks.backbones")

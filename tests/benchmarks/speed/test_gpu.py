@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from benchmarks.speed import gpu
-from benchmarks.speed.load import LARGE, RANDOM, backbone_of
+from benchmarks.speed.amounts import LARGE, RANDOM
+from benchmarks.speed.load import backbone_of
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
