@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from benchmarks.data.files import existing, fingerprint, first_existing, inside, sha256, shown
 from benchmarks.data.images import LabelledDataset, LabelledImage, label_from_one
+from benchmarks.data.matlab import read_matlab
 from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
@@ -109,10 +109,10 @@ def read_split_list(path: Path, mend: str) -> tuple[tuple[str, str, int], ...]:
         UserError: If the file is broken or has other keys; the message says what was found.
     """
     try:
-        content = scipy.io.loadmat(str(path))
-    except Exception as error:  # a broken file makes scipy raise almost anything, IndexError included
-        raise UserError(f"{path} is not a MATLAB file that can be read ({error!r}). Fetch it again: {mend}") from None
-    found = {key: value.shape for key, value in content.items() if not key.startswith("__")}
+        content = read_matlab(path)
+    except ValueError as error:
+        raise UserError(f"{path} is not a MATLAB file that can be read ({error}). Fetch it again: {mend}") from None
+    found = {key: value.shape for key, value in content.items()}
     if any(key not in found for key in _KEYS):
         raise UserError(
             f"{path} must have the keys {', '.join(_KEYS)}, and has (with shapes): {found}. Fetch it again: {mend}"

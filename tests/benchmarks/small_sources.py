@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 import scipy.io
 from PIL import Image
 from small_spair import spair
-from stand_in import StandIn, make_tar, make_zip
+from stand_in import StandIn, isolate, make_tar, make_zip, serving, shrink
 
-from benchmarks.acquire.sources import ASSETS
+from benchmarks.acquire.sources import ASSETS, RECIPES
+from benchmarks.settings.tables import TABLES
+from scripts import data
 
 FAMILY = {"refcoco": ("val", "testa", "testb"), "refcoco+": ("val", "testa", "testb"), "refcocog": ("val", "test")}
 IMAGES = (9, 25)
@@ -27,6 +32,22 @@ def picture(seed: int, size: tuple[int, int] = (64, 48), form: str = "JPEG") -> 
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format=form)
     return buffer.getvalue()
+
+
+@contextmanager
+def filling(root: Path, imagenet: Path) -> Iterator[None]:
+    """Fills a data root from a stand-in server, which stays there; `imagenet` takes ImageNet's own pictures."""
+    with pytest.MonkeyPatch.context() as monkeypatch, serving() as server:
+        isolate(monkeypatch)
+        for name in ASSETS:
+            shrink(name, server.base, monkeypatch)
+        serve_all(server)
+        put_by_hand(root, imagenet)
+        asked = {sweep.task.rpartition("/")[2] for sweeps in TABLES.values() for sweep in sweeps}
+        for name in sorted(asked & set(RECIPES) | {"alphaclip"}):
+            given = ["--imagenet", str(imagenet)] if name == "imagenet_s" else []
+            assert data.main([name, "--root", str(root), "--mirror", server.base, *given]) == 0, name
+        yield
 
 
 def serve_all(server: StandIn) -> None:

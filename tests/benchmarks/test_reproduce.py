@@ -12,11 +12,9 @@ from pathlib import Path
 
 import pytest
 from alpha_weights import write_alpha_weights
-from small_sources import put_by_hand, serve_all
-from stand_in import isolate, serving, shrink
+from small_sources import filling
 
 from benchmarks import reproduce
-from benchmarks.acquire.sources import ASSETS, RECIPES
 from benchmarks.published.commands import overrides_of
 from benchmarks.published.figures import load_expectations
 from benchmarks.records.runs import discover
@@ -24,7 +22,6 @@ from benchmarks.run.job import Job
 from benchmarks.run.one_pass import evaluate
 from benchmarks.settings.expansion import expanded
 from benchmarks.settings.tables import TABLES
-from scripts import data
 
 TINY = ("--backbone", "tiny", "task.dataset.contract=false", "runtime.progress=false", "runtime.workers=0")
 
@@ -35,17 +32,8 @@ TWO_PROMPTS = "hydra.sweeper.params={prompt: 'plain,foveal'}"
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data root that `scripts.data` filled from the stand-in server."""
-    root, imagenet = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("imagenet")
-    with pytest.MonkeyPatch.context() as monkeypatch, serving() as server:
-        isolate(monkeypatch)
-        for name in ASSETS:
-            shrink(name, server.base, monkeypatch)
-        serve_all(server)
-        put_by_hand(root, imagenet)
-        asked = {sweep.task.rpartition("/")[2] for sweeps in TABLES.values() for sweep in sweeps}
-        for name in sorted(asked & set(RECIPES) | {"alphaclip"}):
-            given = ["--imagenet", str(imagenet)] if name == "imagenet_s" else []
-            assert data.main([name, "--root", str(root), "--mirror", server.base, *given]) == 0, name
+    root = tmp_path_factory.mktemp("data")
+    with filling(root, tmp_path_factory.mktemp("imagenet")):
         yield root
 
 

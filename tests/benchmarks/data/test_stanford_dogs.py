@@ -9,8 +9,9 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from benchmarks.data import matlab
 from benchmarks.data.samples import Dataset
-from benchmarks.data.stanford_dogs import StanfordDogs
+from benchmarks.data.stanford_dogs import StanfordDogs, read_split_list
 from falip.errors import UserError
 
 COMMAND = "falip data stanford_dogs"
@@ -205,3 +206,10 @@ def test_the_identity_follows_the_list_and_the_annotations(root: Path) -> None:
     path = root / "stanford_dogs" / "Annotation" / DOGS[0][0]
     path.write_text(annotation([(5, 6, 20, 30)]))
     assert small(root).identity != before
+
+
+def test_a_list_that_ends_its_reader_is_an_error_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(matlab, "_READ", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    (tmp_path / "test_list.mat").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=r"test_list\.mat is not a MATLAB file that can be read \(its reader was ended"):
+        read_split_list(tmp_path / "test_list.mat", "mend it")

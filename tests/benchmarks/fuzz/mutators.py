@@ -24,6 +24,8 @@ VALUES: tuple[Any, ...] = (
     *([], {}, [[]], [None], {"x": None}, {"": {}}, ["x"] * 40, [1, 2, 3, 4], DEEP),
 )
 
+WORDS = ("", "x", "-1", "0", "1e400", "nan", "inf", "9" * 30, "1.5", "é", "\x00", '"', "1;2")
+
 
 def hostile_names(outside: str) -> tuple[str, ...]:
     """Names that no file below a folder has; some lead to the folder `outside`."""
@@ -107,6 +109,27 @@ def _changed(value: Any, choose: random.Random, names: tuple[str, ...]) -> tuple
     elif isinstance(holder, dict):
         holder[choose.choice((*names, "x", key.upper()))] = holder.pop(key)
     return value, f"{way} {path}"
+
+
+def spoiled_words(text: str, separator: str, choose: random.Random, names: tuple[str, ...]) -> tuple[bytes, str]:
+    """A table of words of which one is another, lost or doubled, or a line is doubled, empty or in another place."""
+    lines = text.split("\n")
+    at, other = choose.randrange(len(lines)), choose.randrange(len(lines))
+    words = lines[at].split(separator)
+    word = choose.randrange(len(words))
+    way = choose.choice(("value", "value", "value", "lost", "doubled", "twice", "empty", "swapped"))
+    if way == "value":
+        words[word] = choose.choice((*WORDS, *names))
+    elif way == "lost":
+        del words[word]
+    elif way == "doubled":
+        words.append(words[word])
+    lines[at] = separator.join(words)
+    if way in ("twice", "empty"):
+        lines.insert(at, lines[at] if way == "twice" else "")
+    elif way == "swapped":
+        lines[at], lines[other] = lines[other], lines[at]
+    return "\n".join(lines).encode("utf-8", "surrogatepass"), f"{way} in line {at + 1}"
 
 
 def _copy(value: Any) -> Any:

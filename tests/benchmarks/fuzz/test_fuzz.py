@@ -18,10 +18,11 @@ import pytest
 from data_targets import Referring
 from fetch_targets import Fetching
 from harness import ONLY, HangError, Outcome, Target, attempt
+from layout_targets import Layouts
 from raw_server import raw_serving
 from run_targets import spoiled_records, spoiled_run_json
 from small_jobs import Job, composed
-from small_sources import picture
+from small_sources import filling, picture
 from stand_in import isolate, shrink
 
 from benchmarks.acquire import coco, connection, download, sources, unpack
@@ -34,6 +35,7 @@ INPUTS = {
     "jsonl": 300,
     "detections": 250,
     "pictures": 250,
+    "layouts": 500,
     "archives": 300,
     "answers": 200,
 }
@@ -105,6 +107,15 @@ def test_commands_on_spoiled_runs(made: Path, tmp_path: Path, make: Callable[[Pa
 @pytest.mark.parametrize("kind", ["jsonl", "detections", "pictures"])
 def test_a_spoiled_data_set(tmp_path: Path, kind: str) -> None:
     fuzzed(Referring(kind), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_a_spoiled_file_of_any_data_set(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
+    made = tmp_path_factory.mktemp("layouts")
+    with filling(made, tmp_path_factory.mktemp("imagenet")):
+        pass
+    fuzzed(Layouts(made), tmp_path)
 
 
 @pytest.mark.slow
