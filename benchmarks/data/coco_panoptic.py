@@ -22,6 +22,7 @@ from benchmarks.data.files import (
     identifier,
     inside,
     required,
+    required_list,
 )
 from benchmarks.data.region_sets import AskedRegion, RegionDataset, RegionImage, read_object
 from falip import Region
@@ -145,7 +146,10 @@ class COCOPanoptic(RegionDataset):
         lost = 0
         for number, one in enumerate(self._content["annotations"]):
             place = f"{self.annotations}, annotation {number}"
-            image_id, segments = identifier(required(one, "image_id", place), place), required(one, "segments_info", place)
+            image_id, segments = (
+                identifier(required(one, "image_id", place), place),
+                required_list(one, "segments_info", place),
+            )
             taken = [segment for segment in segments[: self.most] if self._joins(segment, place)]
             if image_id not in known:
                 lost += len(segments)

@@ -18,6 +18,7 @@ from benchmarks.data.files import (
     inside,
     read_json_lines,
     required,
+    required_list,
     shown,
 )
 from benchmarks.data.region_sets import AskedRegion, RegionDataset, RegionImage, read_object
@@ -118,7 +119,7 @@ class FGOVD(RegionDataset):
         for number, one in enumerate(content["annotations"]):
             place = f"{self.annotations}, annotation {number}"
             image, right = (identifier(required(one, key, place), place) for key in ("image_id", "category_id"))
-            texts = [right, *(identifier(text, place) for text in required(one, "neg_category_ids", place))]
+            texts = [right, *(identifier(text, place) for text in required_list(one, "neg_category_ids", place))]
             if image not in pictures or any(text not in captions for text in texts):
                 lost += 1
                 continue

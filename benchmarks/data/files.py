@@ -20,6 +20,7 @@ from falip.regions import Box
 
 CONTRACT_SWITCH = "task.dataset.contract=false"
 LONGEST_NAME = 255
+LONGEST_PATH = 2048  # half of what Linux takes, so that a folder has room before it
 """Bytes of a file's name on the file systems in use, and characters of an id."""
 _TOO_LONG = 10**LONGEST_NAME
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0+)?")
@@ -99,7 +100,7 @@ def inside(folder: Path, name: Any, place: str) -> Path:
     parts = name.split("/")
     if not any(parts) or name.startswith("/") or ".." in parts:
         raise UserError(f"{place}: the file's name {shown(name)} must be a path below {folder}, without '..'.")
-    if not _is_unicode(name) or any(len(part.encode()) > LONGEST_NAME for part in parts):
+    if not _is_unicode(name) or any(len(part.encode()) > LONGEST_NAME for part in parts) or len(name) > LONGEST_PATH:
         raise UserError(
             f"{place}: {shown(name)} cannot be a file's name: more than {LONGEST_NAME} bytes, or no valid Unicode."
         )
@@ -223,6 +224,18 @@ def required(record: Any, key: str, place: str) -> Any:
     if key not in record:
         raise UserError(f"{place}: the key {key!r} is missing; found {', '.join(sorted(record)) or 'no key at all'}.")
     return record[key]
+
+
+def required_list(record: Any, key: str, place: str) -> list[Any]:
+    """The value of a key, which is a list.
+
+    Raises:
+        UserError: As `required`, or if the value is something else.
+    """
+    value = required(record, key, place)
+    if not isinstance(value, list):
+        raise UserError(f"{place}: {key!r} is a list, and found {shown(value)}.")
+    return value
 
 
 def integer(text: str, place: str) -> int:

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data.files import box_from_xywh, check_text, existing, identifier, inside, read_json, required
+from benchmarks.data.files import (
+    box_from_xywh,
+    check_text,
+    existing,
+    identifier,
+    inside,
+    read_json,
+    required,
+    required_list,
+)
 from benchmarks.data.referents import picture_file
 from benchmarks.data.referring_sets import AskedImage, ReferringSet
 from benchmarks.data.region_sets import read_object
@@ -70,7 +79,7 @@ class GRefCOCO(ReferringSet):
         ]
 
     def _queries(self, entry: dict[str, Any], objects: dict[str, Box], place: str) -> list[Query]:
-        ids = [identifier(one, place) for one in required(entry, "ann_id", place)]
+        ids = [identifier(one, place) for one in required_list(entry, "ann_id", place)]
         nothing = bool(entry.get("no_target")) or ids == ["-1"]
         lost = [one for one in ids if one not in objects]
         if lost and not nothing:
@@ -80,7 +89,7 @@ class GRefCOCO(ReferringSet):
         targets = () if nothing else tuple(objects[one] for one in ids)
         words = NONE if nothing else ONE if len(targets) == 1 else SEVERAL
         found = []
-        for sentence in required(entry, "sentences", place):
+        for sentence in required_list(entry, "sentences", place):
             text = required(sentence, "raw", place)
             check_text(text, "an expression", place, self.mend)
             found.append(Query(identifier(required(sentence, "sent_id", place), place), text.lower(), targets, slice=words))

@@ -19,6 +19,7 @@ ANNOTATED = "annotations"
 """The value of `task.masks` that stands for the outlines in the annotation file."""
 MEND = "falip data masks --help"
 _TOLERANCE = 0.01  # pixels: boxes are written as decimals
+_FAR = 4
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,9 @@ def _compressed(mask: Any, height: int, width: int) -> Any:
     if isinstance(mask, list):
         if not all(isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in mask):
             raise ValueError("a polygon is a list of at least three points x, y")
+        # pycocotools walks each edge in steps of a fifth of a pixel, and takes the memory for it.
+        if not all(abs(value) <= _FAR * max(height, width) for polygon in mask for value in polygon):
+            raise ValueError(f"a polygon goes on more than {_FAR} times as far as its picture")
         return run_length.merge(run_length.frPyObjects(mask, height, width))
     counts = mask["counts"]
     if not isinstance(counts, list):

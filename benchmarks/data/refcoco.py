@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data.expressions import FILE_NAMES, ReferringDataset
-from benchmarks.data.files import box_from_xywh, identifier, read_json_lines, required, sha256, shown
+from benchmarks.data.files import box_from_xywh, identifier, read_json_lines, required, required_list, sha256, shown
 from benchmarks.data.referents import Referent, referent
 from falip.errors import UserError
 from falip.regions import Box
@@ -41,7 +41,7 @@ class RefCOCO(ReferringDataset):
         for place, line in read_json_lines(self._annotations_file, self.mend):
             image_id = identifier(required(line, "image_id", place), place)
             if image_id not in outlines:
-                outlines[image_id] = [required(one, "segmentation", place) for one in required(line, "anns", place)]
+                outlines[image_id] = [required(one, "segmentation", place) for one in required_list(line, "anns", place)]
         return outlines
 
 

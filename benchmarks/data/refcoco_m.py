@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as run_length
 
-from benchmarks.data.files import box_from_xywh, check_choice, check_text, identifier, required, shown
+from benchmarks.data.files import box_from_xywh, check_choice, check_text, identifier, required, required_list
+from benchmarks.data.masks import decoded
 from benchmarks.data.referring_sets import AskedImage, ReferringSet, read_rows
 from benchmarks.data.samples import Query
 from falip import Region
@@ -71,10 +71,10 @@ class RefCOCOM(ReferringSet):
         for number, row in enumerate(self._rows):
             place = f"{self.sources[0].parent}, row {number}"
             boxes, queries = [], []
-            for one in row["samples"]:
+            for one in required_list(row, "samples", place):
                 box, own = box_from_xywh(required(one, "bbox", place), place), identifier(required(one, "id", place), place)
                 boxes.append(box)
-                for count, text in enumerate(required(one, "sentences", place)):
+                for count, text in enumerate(required_list(one, "sentences", place)):
                     check_text(text, "an expression", place, self.mend)
                     queries.append(Query(f"{own}/{count}", text.lower(), (box,)))
             name = identifier(row["image_id"], place)
@@ -100,14 +100,6 @@ class RefCOCOM(ReferringSet):
         masks = (self._mask(one, image, item) for one in self._rows[item.row]["samples"])
         return tuple(Region((box,), mask) for box, mask in zip(boxes, masks, strict=True))
 
-    def _mask(self, one: Mapping[str, Any], image: Image.Image, item: AskedImage) -> np.ndarray:
+    def _mask(self, one: Mapping[str, Any], image: Image.Image, item: AskedImage) -> np.ndarray | None:
         place = f"{self.name}, image {item.id}, sample {one['id']}"
-        mask = required(one, "mask", place)
-        if list(required(mask, "size", place)) != [image.height, image.width]:
-            raise UserError(
-                f"{place}: the mask is {shown(mask['size'])} high and wide, and its picture {image.size[::-1]}."
-            )
-        try:
-            return run_length.decode({"size": list(mask["size"]), "counts": mask["counts"]}).astype(bool)
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-            raise UserError(f"{place}: the mask is not in COCO's compressed run lengths ({error!r}).") from None
+        return decoded(required(one, "mask", place), image.size, place)

@@ -158,7 +158,7 @@ def read_rows(path: Path, columns: Sequence[str], mend: str) -> list[dict[str, A
         missing = [column for column in columns if column not in schema.names]
         if not missing:
             return parquet.read_table(path, columns=list(columns)).to_pylist()
-    except (OSError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
         raise UserError(f"{path} cannot be read as Parquet ({error}). Fetch it again: {mend}") from None
     raise UserError(
         f"{path}: the columns {', '.join(missing)} are missing; found {', '.join(schema.names)}. Fetch it: {mend}"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as run_length
 
+from benchmarks.data.masks import decoded
 from benchmarks.data.refcoco import RefCOCO
 from benchmarks.run.job import describe_rules
 from benchmarks.tasks.rec import ReferringExpressions
@@ -134,3 +135,10 @@ def test_gold_boxes_take_the_outlines_of_the_annotators(coco_root: Path, referen
 def test_detections_have_no_outlines(coco_root: Path) -> None:
     with pytest.raises(UserError, match=r"task\.proposals=detected are others"):
         RefCOCO("refcoco", str(coco_root), "testA", "detected", contract=False, masks="annotations")
+
+
+@pytest.mark.parametrize("far", [1e9, -1e9, 2**63, float("inf"), float("nan")])
+def test_a_polygon_far_outside_of_its_picture_is_refused_before_memory_is_taken_for_it(far):
+    with pytest.raises(UserError, match="here: neither COCO's run lengths nor polygons"):
+        decoded([[2, 3, 12, 3, far, 13]], (40, 30), "here")
+    assert decoded([[-2, 3, 52, 3, 12, 33]], (40, 30), "here") is not None, "a little outside is what annotators do"

@@ -125,3 +125,13 @@ def test_grefcoco_has_expressions_of_one_several_and_no_objects(tmp_path: Path) 
     (tmp_path / "grefcoco" / "grefs(unc).json").write_text(json.dumps([g_entry([9], "gone")]))
     with pytest.raises(UserError, match="entry 0: its target 9 is no annotated object"):
         _ = GRefCOCO(str(tmp_path)).index
+
+
+@pytest.mark.parametrize("wrong", [{"ann_id": 3}, {"sentences": None}, {"sentences": 5}])
+def test_grefcoco_names_the_entry_whose_list_is_none(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    (tmp_path / "grefcoco").mkdir()
+    objects = [{"id": 1, "image_id": 25, "bbox": [0, 0, 10, 10]}]
+    (tmp_path / "grefcoco" / "instances.json").write_text(json.dumps({"annotations": objects}))
+    (tmp_path / "grefcoco" / "grefs(unc).json").write_text(json.dumps([g_entry([1], "left") | wrong]))
+    with pytest.raises(UserError, match=rf"entry 0: '{next(iter(wrong))}' is a list, and found"):
+        _ = GRefCOCO(str(tmp_path)).index
