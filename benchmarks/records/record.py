@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +192,7 @@ assert RECORD_SCHEMA.names == [field.name for field in fields(Record)]
 
 def write_part(records: Sequence[Record], path: Path, run_id: str) -> None:
     """Writes one part file, which says whose it is; the caller makes it atomic."""
-    write_table(pa.Table.from_pylist([asdict(record) for record in records], schema=RECORD_SCHEMA), path, run_id)
+    write_table(pa.Table.from_pylist([vars(record) for record in records], schema=RECORD_SCHEMA), path, run_id)
 
 
 def write_table(records: pa.Table, path: Path, run_id: str) -> None:

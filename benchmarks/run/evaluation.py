@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -27,6 +27,7 @@ from benchmarks.run.looking import Looked, with_attention
 from benchmarks.run.pieces import FEW_REGIONS, Layout, Piece, PromptError, Workshop
 from benchmarks.run.prefetch import ahead, behind
 from benchmarks.run.runtime import Runtime
+from benchmarks.run.saving import Saver
 from benchmarks.run.stages import timed
 from benchmarks.run.text import RunTexts
 from benchmarks.tasks import Combine, Task, Weighted, looked_at
@@ -46,7 +47,7 @@ class Variant:
     Attributes:
         prompt: How the model is told where to look.
         texts: How expressions are phrased under it.
-        save: Called with the records of each batch, and the names of the rows of their component scores.
+        save: Called with records as they come, and the names of the rows of their component scores.
         done: Ids of the samples that are recorded already.
         task: What asks and decides in place of the evaluation's own task, about the same samples; None for that one. Its
             pictures may have more regions.
@@ -97,6 +98,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         """Finds the distinct prompts and the size of a batch."""
         self._batch = self.runtime.batch_views or min(b.views_within(self.runtime.memory_gb) for b in self.backbones)
+        self._savers = [Saver(variant.save) for variant in self.variants]
         prompts: list[Prompt] = []
         self._parts = [[_place(prompts, part) for part in leaves(variant.prompt)] for variant in self.variants]
         regions = max(self._batch // len(prompts), min(self._batch, FEW_REGIONS))
@@ -105,7 +107,7 @@ class Evaluation:
         self._workshop = Workshop(looking, prompts, self.backbones, regions, keep_going, self.attention, self.clock)
 
     def run(self, todo: Sequence[int], label: str) -> None:
-        """Evaluates the samples of these indices, saving the records of each batch as soon as they are there.
+        """Evaluates the samples of these indices and saves their records, whatever ends it.
 
         Raises:
             UserError: If a sample is bad and `runtime.on_error` is fail.
@@ -117,12 +119,35 @@ class Evaluation:
         hidden = None if self.runtime.progress else True
         with logging_redirect_tqdm(), tqdm(total=total, desc=label, unit="query", disable=hidden) as bar:
             scored = map(self._scored, self._assembled(self._batches(todo)))
-            for records in behind(self._saved, scored, self._waits_for_device):
-                right += sum(record.correct for record in records)
-                seen += sum(record.status == "scored" for record in records)
-                bar.update(len(records))
-                bar.set_postfix(accuracy=f"{100 * right / max(seen, 1):.1f}")
+            with self._all_saved():
+                for records in behind(self._saved, scored, self._waits_for_device):
+                    right += sum(record.correct for record in records)
+                    seen += sum(record.status == "scored" for record in records)
+                    bar.update(len(records))
+                    bar.set_postfix(accuracy=f"{100 * right / max(seen, 1):.1f}")
         self.seconds["total_s"] = self.clock() - started  # pyright: ignore[reportArgumentType]
+
+    @contextmanager
+    def _all_saved(self) -> Iterator[None]:
+        """Saves at the end what is not saved yet; what ended the run is told before what keeps that from being saved."""
+        try:
+            yield
+        except BaseException:
+            with suppress(VariantsFailedError):
+                self._flush()
+            raise
+        self._flush()
+
+    def _flush(self) -> None:
+        failed: dict[int, Exception] = {}
+        with self._timed("save_s"):
+            for v, saver in enumerate(self._savers):
+                try:
+                    saver.flush()
+                except Exception as error:
+                    failed[v] = error
+        if failed:
+            raise VariantsFailedError(list(failed), next(iter(failed.values())))
 
     @property
     def _waits_for_device(self) -> bool:
@@ -234,8 +259,7 @@ class Evaluation:
                 names = one.encoded.names(one.rows) if one.rows else names
             new = [record for record in records if record.group not in self.variants[v].done]
             with self._timed("save_s"):
-                if new:
-                    self.variants[v].save(new, names)
+                self._savers[v].add(new, names)
         except Exception as error:
             raise VariantsFailedError([v], error) from error
         return records
