@@ -151,16 +151,21 @@ def _fetch_all(lacking: Mapping[str, str], folder: Path, options: Options) -> No
     bases = _Bases(_bases(options), options)
     failures: list[str] = []
     bar = tqdm(total=len(lacking), unit="image", desc=COCO_IMAGES_FOLDER, disable=None, leave=False)
+
+    def fetched(name: str, sha256: str) -> None:
+        if len(failures) < GIVE_UP_AFTER:
+            try:
+                _fetch_one(name, sha256, folder, staging, bases)
+            except _ImageFailedError as error:
+                failures.append(str(error))
+
     with ThreadPoolExecutor(WORKERS) as pool, bar:
-        futures = [pool.submit(_fetch_one, name, sha256, folder, staging, bases) for name, sha256 in lacking.items()]
+        futures = [pool.submit(fetched, name, sha256) for name, sha256 in lacking.items()]
         try:
             for future in as_completed(futures):
-                try:
-                    future.result()
-                except _ImageFailedError as error:
-                    failures.append(str(error))
-                    if len(failures) >= GIVE_UP_AFTER:
-                        break
+                future.result()
+                if len(failures) >= GIVE_UP_AFTER:
+                    break
                 bar.update()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

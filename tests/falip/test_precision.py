@@ -24,6 +24,7 @@ def test_half_precision_is_the_whole_one_to_its_rounding(dtype, sharing, clip_fo
     assert 1e-6 < (found - expected).abs().max() < 0.05
 
 
+@pytest.mark.slow
 def test_compiled_layers_give_what_the_others_give(clip_folder, random_clip, photo, monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     compiled = load_backbone(str(clip_folder("small")))

@@ -47,7 +47,7 @@ def towers(tmp_path_factory):
 
 
 def _tried(kind, task):
-    quick = task == "rec/shapes"
+    quick = task == "rec/shapes" and kind == "metaclip2"
     return pytest.param(kind, task, marks=() if quick else pytest.mark.slow)
 
 

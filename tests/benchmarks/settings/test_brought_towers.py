@@ -64,6 +64,7 @@ def scores(folder: Path) -> dict[str, list[float]]:
     }
 
 
+@pytest.mark.slow
 def test_its_folders_are_loaded_by_it_and_runs_name_it(falip, twin, clip_folder, tmp_path):
     words = ("prompt=foveal", "task.dataset.scenes=3", f"results_root={tmp_path / 'results'}")
     for folder in (twin, clip_folder("small")):

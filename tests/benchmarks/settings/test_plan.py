@@ -20,7 +20,10 @@ def jobs_of(table):
     return [job for jobs in expanded(commands_of("--tables", table)) for job in jobs]
 
 
-@pytest.mark.parametrize("table", TABLES)
+MANY = ("redcircle_backbones",)  # whose commands take longest to compose
+
+
+@pytest.mark.parametrize("table", [pytest.param(t, marks=pytest.mark.slow) if t in MANY else t for t in TABLES])
 def test_every_table_asks_for_each_of_its_runs_in_a_command_that_composes(table):
     commands = commands_of("--tables", table)
     assert len({tuple(command) for command in commands}) == len(commands)
