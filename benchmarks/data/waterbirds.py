@@ -18,7 +18,6 @@ from benchmarks.data.images import LabelledDataset, LabelledImage
 from benchmarks.data.samples import SplitContract
 from falip import Region
 from falip.errors import UserError
-from falip.reading import MEGAPIXELS
 from falip.regions import Box
 
 _FOLDER = "waterbird_complete95_forest2water2"
@@ -45,16 +44,6 @@ class Waterbirds(LabelledDataset):
     name = "waterbirds"
     contracts = _CONTRACTS
     stated_classes = 2
-
-    def __init__(
-        self,
-        root: str,
-        split: str,
-        contract: bool = True,
-        accept_outside: bool = False,
-        megapixels: float = MEGAPIXELS,
-    ) -> None:
-        super().__init__(root, split, contract, accept_outside, megapixels)  # two classes are not parted
 
     @property
     def every_class(self) -> tuple[str, ...]:

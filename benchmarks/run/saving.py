@@ -31,7 +31,8 @@ class Saver:
             self.flush()
 
     def flush(self) -> None:
-        """Hands on what is there."""
-        records, self._records, self._since = self._records, [], time.monotonic()
-        if records:
-            self._save(records, self._names)
+        """Hands on what is there; what cannot be saved stays, and is tried again."""
+        self._since = time.monotonic()
+        if self._records:
+            self._save(self._records, self._names)
+            self._records = []

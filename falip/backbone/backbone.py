@@ -272,11 +272,7 @@ class Backbone:
     ) -> Tensor:
         """What CLS attends to: softmax weights of the CLS row. A read-out reads behind it and changes nothing of it.
 
-        Args:
-            image: An RGB picture, or a depth map of mode "F".
-            regions: At least one region of it.
-            prompt: A prompt with one view for each region.
-            sharing: See `features`.
+        Args as for `encode_regions`.
 
         Returns:
             float32 (regions, layers, heads, 1 + rows * cols) on the CPU.

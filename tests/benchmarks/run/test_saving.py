@@ -33,6 +33,25 @@ def test_a_batch_is_saved_when_it_is_time(monkeypatch):
     assert saved == [(["a"], ["x"]), (["b"], ["x"])]
 
 
+def test_what_cannot_be_saved_is_tried_again(monkeypatch):
+    full, saved = [True], []
+    monkeypatch.setattr(saving, "EVERY_S", 1000.0)
+
+    def save(records, names):
+        if full.pop():
+            raise OSError("no space left")
+        saved.extend(records)
+
+    one = Saver(save)
+    one.add(["a"], ["x"])
+    with pytest.raises(OSError, match="no space"):
+        one.flush()
+    full.append(False)
+    one.add(["b"], ["x"])
+    one.flush()
+    assert saved == ["a", "b"]
+
+
 def test_what_was_decided_before_an_interruption_is_kept(clip_folder, tmp_path, monkeypatch):
     decide, seen, options = ReferringExpressions.decide, [], ("runtime.batch_views=1", "runtime.workers=0")
 
