@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import falip
+from falip.backbone import responses
 from falip.backbone.responses import head_responses
 
 REGIONS = [falip.Region.from_box(10, 20, 60, 65), falip.Region.from_box(0, 0, 30, 30)]
@@ -40,3 +41,12 @@ def test_in_the_first_masked_layer_it_is_the_changed_attention_on_the_same_value
 def test_several_views_have_no_single_response(random_clip, photo):
     with pytest.raises(falip.UserError, match="several views"):
         head_responses(random_clip(), photo, REGIONS, falip.Ensemble([falip.Crop(), falip.Blur()]))
+
+
+def test_many_regions_are_answered_some_at_a_time(random_clip, photo, monkeypatch):
+    regions = [falip.Region.from_box(i, i, 40 + 3 * i, 30 + 4 * i) for i in range(5)]
+    expected = head_responses(random_clip(), photo, regions, falip.Foveal(alpha=1.0))
+    monkeypatch.setattr(responses, "_AT_ONCE", 2)
+    found = head_responses(random_clip(), photo, regions, falip.Foveal(alpha=1.0))
+    assert found.shape == (5, 6, 4)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
